@@ -1,0 +1,118 @@
+"""The data set contract: what every plugin under ``datasets/`` implements, and the cube that methods receive.
+
+Only numpy and the standard library are imported here (see :mod:`regimebench.method`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Cube", "DataError", "Dataset"]
+
+
+class DataError(ValueError):
+    """The data cannot be used; the message names the file, variable or day, what was found and what to do."""
+
+
+@dataclass(frozen=True)
+class Cube:
+    """One data set, scaled and ready to cluster: what every method sees, and nothing else.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (time, y, x, variable)
+        Fields in [0, 1]; 0 where ``mask`` is False.
+    mask : ndarray of bool, shape (y, x, variable)
+        True where the data set has values, constant in time.
+    time : ndarray of datetime64[D], shape (time,)
+        Days, strictly increasing; never reordered.
+    lat, lon : ndarray of float, shape (y,) and (x,), or (y, x) both
+        Degrees north and east.
+    variables, units : tuple of str
+        Names and physical units along the last axis.
+    minimum, scale : ndarray of float64, shape (y, x, variable)
+        The fitted scaler: physical value = ``minimum + scale * value``.
+    attrs : dict
+        Provenance: data set, preprocessing, content hash.
+    """
+
+    values: np.ndarray
+    mask: np.ndarray
+    time: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    variables: tuple[str, ...]
+    units: tuple[str, ...]
+    minimum: np.ndarray
+    scale: np.ndarray
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_days(self) -> int:
+        """Number of days."""
+        return self.values.shape[0]
+
+    @property
+    def table(self) -> np.ndarray:
+        """The matrix (time, y*x*variable), a view of ``values``."""
+        return self.values.reshape(self.n_days, -1)
+
+    def physical(self, values: np.ndarray) -> np.ndarray:
+        """Map scaled fields (..., y, x, variable) back to physical units, NaN where masked."""
+        return np.where(self.mask, self.minimum + self.scale * values, np.nan)
+
+
+class Dataset:
+    """One data set; subclass it as ``Plugin`` in ``datasets/<id>/dataset.py``.
+
+    A data set is fetched once (:meth:`download`), opened in physical units (:meth:`open`), and may know more than a
+    method is allowed to see (:meth:`truth`, :meth:`oracle`).
+
+    Parameters
+    ----------
+    **params
+        Exactly the parameters that ``dataset.yaml`` declares, with the user's configuration applied.
+    """
+
+    def __init__(self, **params: Any) -> None:
+        self.params = params
+        self.progress: Callable[[str, int, int], None] = lambda message, done, total: None
+
+    def problems(self) -> list[str]:
+        """Return what is missing before any job can run (credentials, files), one sentence each; empty if nothing."""
+        return []
+
+    def sources(self) -> list[Path]:
+        """Return the local files this data set is made from, so that a changed file is prepared again."""
+        return []
+
+    def download(self, folder: Path) -> None:
+        """Put the raw files into ``folder`` (already there: keep them). Nothing to do for local or generated data."""
+
+    def open(self, folder: Path) -> xr.Dataset:
+        """Return the daily fields in physical units.
+
+        Returns
+        -------
+        xarray.Dataset
+            One variable per physical quantity, in the order methods will see them, all with dims
+            ``(time, lat, lon)`` or ``(time, y, x)`` plus 2-D ``lat``/``lon``; each with a ``units`` attribute; time
+            daily and strictly increasing; missing values NaN.
+        """
+        raise TypeError(f"{type(self).__name__} does not define open(folder)")
+
+    def truth(self, folder: Path) -> np.ndarray | None:
+        """Return the planted label of each day, shape (time,), or None where there is no truth."""
+        return None
+
+    def oracle(self, folder: Path) -> np.ndarray | None:
+        """Return the labels a solver finds that is told the mechanism but not the labels, shape (time,), or None."""
+        return None
