@@ -1,0 +1,96 @@
+"""Validation of YAML and JSON against ``workflow/schemas/``: every problem at once, each as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SCHEMAS = Path(__file__).resolve().parents[1] / "workflow" / "schemas"
+
+
+class InvalidFile(ValueError):
+    """A file does not match its schema; the message lists every problem."""
+
+    def __init__(self, where: str, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        many = f"{len(self.problems)} problems" if len(self.problems) != 1 else "1 problem"
+        super().__init__("\n  - ".join([f"{where}: {many}", *self.problems]))
+
+
+@cache
+def _validator(name: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    with open(SCHEMAS / f"{name}.schema.yaml") as file:
+        return Draft202012Validator(yaml.safe_load(file))
+
+
+def load_yaml(path: Path) -> Any:
+    """Return the content of a YAML file, loaded safely.
+
+    Raises
+    ------
+    InvalidFile
+        If the file cannot be read or parsed, naming the line.
+    """
+    try:
+        with open(path) as file:
+            return yaml.safe_load(file)
+    except OSError as error:
+        raise InvalidFile(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        raise InvalidFile(str(path), [f"is not valid YAML{line}: {getattr(error, 'problem', error)}"]) from error
+
+
+def problems(document: Any, name: str) -> list[str]:
+    """Return every way in which ``document`` breaks the schema ``name``, as ``path: sentence``."""
+    found = sorted(_validator(name).iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path])
+    return [line for error in found for line in _sentences(error)]
+
+
+def _where(path: Iterable[Any]) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text or "top level"
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _sentences(error: Any) -> list[str]:
+    """Translate one jsonschema error into sentences that say what is allowed."""
+    where, kind, allowed = _where(error.absolute_path), error.validator, error.validator_value
+    if kind == "additionalProperties" and allowed is False:
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        return [f"{where}: unknown key {key!r}; allowed keys are {', '.join(known)}" for key in unknown]
+    if kind == "required":
+        missing = [key for key in allowed if key not in error.instance]
+        return [f"{where}: the key {key!r} is missing" for key in missing if f"'{key}'" in error.message]
+    if kind in ("anyOf", "oneOf"):
+        options = [option.get("description") or option.get("type") or option for option in allowed]
+        return [f"{where}: found {_show(error.instance)}; allowed: {' or '.join(map(str, options))}"]
+    texts = {
+        "enum": lambda: f"allowed are {', '.join(map(str, allowed))}",
+        "const": lambda: f"allowed is {allowed}",
+        "type": lambda: f"expected {' or '.join(allowed) if isinstance(allowed, list) else allowed}",
+        "minimum": lambda: f"the smallest value allowed is {allowed}",
+        "maximum": lambda: f"the largest value allowed is {allowed}",
+        "exclusiveMinimum": lambda: f"it must be greater than {allowed}",
+        "minItems": lambda: f"at least {allowed} entries are needed",
+        "minLength": lambda: "it must not be empty",
+        "pattern": lambda: f"it must match {allowed}",
+        "uniqueItems": lambda: "entries must differ",
+    }
+    hint = texts[kind]() if kind in texts else error.message
+    described = error.schema.get("description") if isinstance(error.schema, dict) else None
+    return [f"{where}: found {_show(error.instance)}; {hint}" + (f" ({described})" if described else "")]
