@@ -1,0 +1,76 @@
+"""What the Snakemake process itself does around the jobs: environment, preflight, one driver at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import IO
+
+from regimebench.config import Plan
+
+
+class CannotStart(SystemExit):
+    """The run cannot begin; the message says what is missing, what to do, and how to run without it."""
+
+
+def prepare_environment() -> None:
+    """Let jobs use this interpreter and notice this process's death.
+
+    Jobs call ``python``; Snakemake may have been started by its path, with another ``python`` first on PATH. The fit
+    supervisor stops its worker when the process named in ``REGIMEBENCH_DRIVER_PID`` is gone.
+    """
+    os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
+    os.environ["REGIMEBENCH_DRIVER_PID"] = str(os.getpid())
+
+
+def preflight(plan: Plan) -> None:
+    """Stop in seconds, before any job, when credentials or files are missing.
+
+    Raises
+    ------
+    CannotStart
+        With one sentence per problem.
+    """
+    found = plan.problems()
+    if found:
+        lines = "\n".join(f"  - {line}" for line in found)
+        raise CannotStart(
+            f"Nothing was started, because data is missing:\n{lines}\n"
+            "To run without it: `make demo` needs no data and no account; or leave the data set out of the configuration "
+            "(see config/README.md)."
+        )
+
+
+def lock_results(results: Path) -> IO[str]:
+    """Hold ``results`` for this driver until the process ends, however it ends.
+
+    Returns
+    -------
+    file
+        Keep it open: the lock lives as long as the file.
+
+    Raises
+    ------
+    CannotStart
+        If another driver holds it, naming that process.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    file = open(results / ".driver.lock", "a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        owner = json.loads(file.read() or "{}")
+        raise CannotStart(
+            f"The folder {results}/ is in use by another run (process {owner.get('pid', '?')} on {owner.get('host', '?')}). "
+            "Wait for it, stop it, or set another `results` folder in the configuration."
+        ) from None
+    file.seek(0)
+    file.truncate()
+    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+    file.flush()
+    return file

@@ -1,0 +1,21 @@
+rule aggregate:
+    input:
+        scores=f"{RESULTS}/{{dataset}}/scores.csv",
+        runs=f"{RESULTS}/{{dataset}}/runs.csv",
+        printed="published/tables.yaml",
+        code=PLAN.table_code(),
+    output:
+        multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
+        multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
+    params:
+        settings=lambda wildcards: json.dumps(PLAN.table_settings(wildcards.dataset)),
+        tables=f"{RESULTS}/tables",
+    log:
+        f"{RESULTS}/logs/aggregate/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/aggregate/{{dataset}}.jsonl"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores} --runs {input.runs}"
+        " --printed {input.printed} --tables {params.tables} > {log} 2>&1"

@@ -1,0 +1,16 @@
+rule download:
+    input:
+        sources=lambda wildcards: PLAN.datasets[wildcards.dataset].instance().sources(),
+        plugin=lambda wildcards: PLAN.datasets[wildcards.dataset].code(),
+    output:
+        f"{RESULTS}/{{dataset}}/raw/manifest.json",
+    params:
+        settings=lambda wildcards: json.dumps(PLAN.datasets[wildcards.dataset].settings()),
+    log:
+        f"{RESULTS}/logs/download/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/download/{{dataset}}.jsonl"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m regimebench download --settings {params.settings:q} --manifest {output} > {log} 2>&1"

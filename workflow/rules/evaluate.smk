@@ -1,0 +1,19 @@
+rule evaluate:
+    input:
+        cube=f"{RESULTS}/{{dataset}}/cube.nc",
+        batches=lambda wildcards: PLAN.batch_files(wildcards.dataset),
+        code=PLAN.metric_code(),
+    output:
+        scores=f"{RESULTS}/{{dataset}}/scores.csv",
+        runs=f"{RESULTS}/{{dataset}}/runs.csv",
+    params:
+        truth=f"{RESULTS}/truth/{{dataset}}.csv",
+    log:
+        f"{RESULTS}/logs/evaluate/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate/{{dataset}}.jsonl"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m regimebench evaluate --cube {input.cube} --scores {output.scores} --runs {output.runs}"
+        " --truth {params.truth} {input.batches} > {log} 2>&1"

@@ -1,0 +1,19 @@
+rule report:
+    input:
+        cubes=expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=PLAN.datasets),
+        runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
+        scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
+        tables=expand(f"{RESULTS}/tables/{{dataset}}.standard.md", dataset=PLAN.datasets),
+        code=PLAN.report_code(),
+    output:
+        f"{RESULTS}/report/index.html",
+    params:
+        settings=json.dumps(PLAN.report_settings()),
+    log:
+        f"{RESULTS}/logs/report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report.jsonl"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m regimebench report --settings {params.settings:q} --page {output} > {log} 2>&1"
