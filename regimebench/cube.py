@@ -120,7 +120,11 @@ def _check(cube: Cube) -> None:
     }
     for name, (found, wanted) in expected.items():
         if found != wanted:
-            raise DataError(f"{name} of the cube has shape {found}; with values {cube.values.shape} it must be {wanted}")
+            raise DataError(f"{name} of the cube has shape {found}, but its values {cube.values.shape} need {wanted}")
+    if not np.isfinite(cube.values).all():
+        raise DataError("the cube's values contain NaN or infinity; a missing cell is masked and has the value 0")
+    if not cube.mask.all() and np.any(cube.values[:, ~cube.mask]):
+        raise DataError("the cube's values are not 0 where its mask is False")
 
 
 def _write(cube: Cube, file: netCDF4.Dataset) -> None:
@@ -190,12 +194,13 @@ def _write_arrays(cube: Cube, file: netCDF4.Dataset, cells: tuple[str, str, str]
     days, *shape = cube.values.shape
     packed = {"compression": "zlib", "complevel": 1, "shuffle": True, "fletcher32": True}
     chunks = (max(1, min(days, CHUNK_VALUES // max(1, int(np.prod(shape))))), *shape)
-    data = file.createVariable("data", "f4", ("time", *cells), chunksizes=chunks, fill_value=np.float32(np.nan), **packed)
+    missing = np.float32(np.nan)
+    data = file.createVariable("data", "f4", ("time", *cells), chunksizes=chunks, fill_value=missing, **packed)
     data.setncatts({"long_name": "fields scaled to [0, 1] per cell and variable", "units": "1", **shared})
     data.ancillary_variables = "mask minimum scale"
     for start in range(0, days, chunks[0]):
         block = slice(start, start + chunks[0])
-        data[block] = np.where(cube.mask, cube.values[block], np.float32(np.nan))
+        data[block] = np.where(cube.mask, cube.values[block], missing)
     mask = file.createVariable("mask", "i1", cells, **packed)
     mask.setncatts({"long_name": "cells that have values on every day", **shared})
     mask.setncatts({"flag_values": np.array([0, 1], dtype="i1"), "flag_meanings": "missing present"})
@@ -215,7 +220,7 @@ def _storable(name: str, value: Any) -> Any:
     array = np.asarray(value)
     if array.ndim <= 1 and array.dtype.kind in "iuf" and array.size:
         return array
-    raise DataError(f"attribute {name!r} of the cube is {value!r}; only text, numbers and lists of numbers can be stored")
+    raise DataError(f"attribute {name!r} of the cube is {value!r}; text, numbers and lists of numbers can be stored")
 
 
 @contextmanager
