@@ -1,0 +1,245 @@
+"""Stage 2, preprocess: daily fields in physical units become a cube in [0, 1].
+
+Two variants, of equal use to every distance between days (see ``docs/preprocess.md``):
+
+``standard``
+    The grid as it is, missing cells masked, each column (cell x variable) scaled to [0, 1] over the days.
+``paper``
+    The authors' published code: zeros appended at the high-index end of both axes, every missing value filled with
+    the mean of everything in physical units, then the same scaling.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from regimebench.cube import write_cube
+from regimebench.dataset import Cube, DataError, Dataset
+from regimebench.fields import Layout, check_values, layout, refuse
+from regimebench.units import cf_units
+
+__all__ = ["prepare", "preprocess"]
+
+VARIANTS = ("standard", "paper")
+GAPS = ("error", "mask", "mean")
+# The U-Nets of the papers halve the grid four times; the authors' notebooks pad 41 to 48 (DSC, published notebook).
+MULTIPLE = 16
+# Below this range a column counts as constant (the rule of scikit-learn's MinMaxScaler, which the authors use).
+CONSTANT = 10 * np.finfo(np.float64).eps
+PROVENANCE = ("title", "source", "institution", "license", "references", "comment")
+
+log = logging.getLogger(__name__)
+
+
+def prepare(
+    dataset: Dataset, name: str, raw: Path, variant: str, out_cube: Path, out_truth: Path | None, gaps: str = "error"
+) -> Cube:
+    """Open a data set, write its cube, and write what it knows beyond the cube to a place no method reads.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The plugin, with its parameters.
+    name : str
+        Name of the data set in the configuration.
+    raw : path
+        What the download stage fetched.
+    variant, gaps : str
+        See :func:`preprocess`.
+    out_cube : path
+        The cube file.
+    out_truth : path or None
+        A table ``date,truth[,oracle]``, written only if the data set knows the truth.
+
+    Returns
+    -------
+    Cube
+        What was written.
+    """
+    cube = preprocess(dataset.open(raw), variant, name=name, gaps=gaps)
+    columns = {"truth": dataset.truth(raw), "oracle": dataset.oracle(raw)}
+    columns = {key: np.asarray(labels) for key, labels in columns.items() if labels is not None}
+    for key, labels in columns.items():
+        if labels.shape != (cube.n_days,) or labels.dtype.kind not in "iu":
+            raise DataError(
+                f"data set {name!r}: {key} has shape {labels.shape} and type {labels.dtype}; "
+                f"it must hold one whole number for each of the {cube.n_days} days"
+            )
+    if out_truth is not None and "truth" in columns:
+        _write_truth(cube.time, columns, out_truth)
+    out_cube.parent.mkdir(parents=True, exist_ok=True)
+    return write_cube(cube, out_cube)
+
+
+def preprocess(fields: xr.Dataset, variant: str, *, name: str, gaps: str = "error", multiple: int = MULTIPLE) -> Cube:
+    """Scale daily fields to [0, 1].
+
+    Parameters
+    ----------
+    fields : xarray.Dataset
+        What :meth:`regimebench.dataset.Dataset.open` returns.
+    variant : {"standard", "paper"}
+        See the module's description.
+    name : str
+        Name of the data set, for messages and provenance.
+    gaps : {"error", "mask", "mean"}
+        What to do with cells that miss some days but not all (``standard`` only; ``paper`` fills them as the authors
+        do): refuse the data, mask the cell, or fill it with its own mean over the other days.
+    multiple : int
+        ``paper`` pads both axes to the next multiple of this.
+
+    Returns
+    -------
+    Cube
+        Days in the order given.
+
+    Raises
+    ------
+    DataError
+        If the fields cannot be used; every problem is named.
+    """
+    for option, value, allowed in (("preprocess", variant, VARIANTS), ("gaps", gaps, GAPS)):
+        if value not in allowed:
+            raise DataError(f"data set {name!r}: {option} is {value!r}; allowed are {', '.join(allowed)}")
+    place = layout(fields, name)
+    arrays = {key: fields[key].transpose(*place.dims).values for key in place.variables}
+    problems = [text for key, array in arrays.items() for text in check_values(array, key, place.days)]
+    if variant == "standard" and gaps == "error":
+        problems += [text for key, array in arrays.items() for text in _gap_problems(array, key, place.days)]
+    refuse(name, problems)
+    rows, columns = next(iter(arrays.values())).shape[1:]
+    padding = (-rows % multiple, -columns % multiple) if variant == "paper" else (0, 0)
+    fill = _overall_mean(arrays, padding) if variant == "paper" else None
+    attrs = {
+        "dataset": name,
+        "preprocessing": variant,
+        "gaps": "overall mean" if variant == "paper" else gaps,
+        "padded_cells": list(padding),
+        **_provenance(fields, place, variant),
+    }
+    if place.projection is not None:
+        y, x = (_extend(place.projection[key], count) for key, count in zip("yx", padding, strict=True))
+        attrs["projection"] = {**place.projection, "y": y, "x": x}
+    return _scaled(
+        arrays, place, padding, fill, gaps, [cf_units(fields[key].attrs.get("units")) for key in arrays], attrs
+    )
+
+
+def _scaled(
+    arrays: dict[str, np.ndarray],
+    place: Layout,
+    padding: tuple[int, int],
+    fill: float | None,
+    gaps: str,
+    units: list[str],
+    attrs: dict[str, Any],
+) -> Cube:
+    """Return the cube: every variable filled and scaled in turn, so that only one is held in double precision."""
+    days, rows, columns = next(iter(arrays.values())).shape
+    cells = (rows + padding[0], columns + padding[1], len(arrays))
+    values = np.zeros((days, *cells), dtype=np.float32)
+    mask = np.zeros(cells, dtype=bool)
+    minimum, scale = np.zeros(cells), np.zeros(cells)
+    filled = 0
+    for index, array in enumerate(arrays.values()):
+        inside = (slice(rows), slice(columns), index)
+        column = array.astype(np.float64)
+        missing = np.isnan(column)
+        present = ~missing.all(axis=0)
+        if gaps == "mask" and fill is None:
+            present = ~missing.any(axis=0)
+        filled += int((missing.any(axis=0) & present).sum())
+        column = np.where(missing, _filler(column, missing, fill), column)
+        low, high = column.min(axis=0), column.max(axis=0)
+        span = np.where(high - low < CONSTANT, 0.0, high - low)
+        scaled = (column - low) / np.where(span > 0, span, 1.0)
+        values[:, *inside] = np.where(present & (span > 0), np.clip(scaled, 0, 1), 0)
+        mask[inside], minimum[inside], scale[inside] = present, np.where(present, low, 0), np.where(present, span, 0)
+    attrs = {**attrs, "filled_columns": filled, "constant_columns": int((mask & (scale == 0)).sum())}
+    lat, lon = _padded_places(place, padding)
+    return Cube(values, mask, place.days, lat, lon, tuple(arrays), tuple(units), minimum, scale, attrs)
+
+
+def _filler(column: np.ndarray, missing: np.ndarray, fill: float | None) -> np.ndarray | float:
+    """Return what replaces missing values: the overall mean, or each cell's own mean (0 where it has none)."""
+    if fill is not None:
+        return fill
+    known = np.maximum((~missing).sum(axis=0), 1)
+    return np.where(missing, 0, column).sum(axis=0) / known
+
+
+def _overall_mean(arrays: dict[str, np.ndarray], padding: tuple[int, int]) -> float:
+    """Return the mean over all variables, days and cells, the padded zeros included (DSC, published notebook)."""
+    total, count = 0.0, 0
+    for array in arrays.values():
+        days, rows, columns = array.shape
+        total += float(np.nansum(array, dtype=np.float64))
+        count += int((~np.isnan(array)).sum())
+        count += days * ((rows + padding[0]) * (columns + padding[1]) - rows * columns)
+    return total / count
+
+
+def _gap_problems(array: np.ndarray, variable: str, days: np.ndarray) -> list[str]:
+    missing = np.isnan(array)
+    some = missing.any(axis=0) & ~missing.all(axis=0)
+    if not some.any():
+        return []
+    first = days[np.argmax(missing[:, some].any(axis=1))]
+    return [
+        f"variable {variable!r} misses some days in {some.sum()} of {some.size} cells, the first on {first}; "
+        "set gaps to mask (leave these cells out) or mean (fill them with their mean over the other days)"
+    ]
+
+
+def _padded_places(place: Layout, padding: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return latitude and longitude continued over the padded cells, which lie nowhere and are masked."""
+    if place.lat.ndim == 1:
+        return _extend(place.lat, padding[0]), _extend(place.lon, padding[1])
+    lat, lon = (
+        np.apply_along_axis(_extend, 1, np.apply_along_axis(_extend, 0, grid, padding[0]), padding[1])
+        for grid in (place.lat, place.lon)
+    )
+    return lat, lon
+
+
+def _extend(axis: np.ndarray, count: int) -> np.ndarray:
+    """Return an axis with ``count`` more points at its last spacing."""
+    step = axis[-1] - axis[-2] if axis.size > 1 else 1.0
+    return np.concatenate([axis, axis[-1] + step * np.arange(1, count + 1)])
+
+
+def _provenance(fields: xr.Dataset, place: Layout, variant: str) -> dict[str, Any]:
+    """Return the attributes that say where the fields come from and which days are absent."""
+    attrs = {key: str(fields.attrs[key]) for key in PROVENANCE if fields.attrs.get(key)}
+    attrs["history"] = "\n".join(filter(None, [fields.attrs.get("history"), f"regimebench preprocess {variant}"]))
+    steps = np.diff(place.days).astype(int)
+    attrs["missing_days"] = int((steps - 1).sum())
+    if attrs["missing_days"]:
+        breaks = np.flatnonzero(steps > 1)
+        text = (
+            f"{attrs['missing_days']} days are missing in {breaks.size} gaps, the first after {place.days[breaks[0]]}"
+        )
+        log.warning("%s", text)
+        attrs["day_gaps"] = text
+    for key, attribute in (("long_names", "long_name"), ("cell_methods", "cell_methods")):
+        texts = [str(fields[name].attrs.get(attribute, "")) for name in place.variables]
+        if any(texts):
+            attrs[key] = texts
+    return attrs
+
+
+def _write_truth(time: np.ndarray, columns: dict[str, np.ndarray], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["date", *columns])
+        writer.writerows(zip(time.astype(str), *columns.values(), strict=True))
+    os.replace(temporary, path)
