@@ -5,7 +5,7 @@ import json
 from snakemake.utils import min_version
 
 from regimebench import config as configuration
-from regimebench import driver
+from regimebench import driver, jobs
 
 min_version("9.19")
 

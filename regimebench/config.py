@@ -95,6 +95,10 @@ class Plan:
             "retry_failed": self.retry_failed,
         }
 
+    def entries(self, method_id: str) -> list[MethodEntry]:
+        """Return the rows of one plugin."""
+        return [entry for entry in self.methods.values() if entry.spec.id == method_id]
+
     def problems(self) -> list[str]:
         """Return what is missing before any job can run, one sentence each."""
         return [f"data set {name!r}: {text}" for name, entry in self.datasets.items() for text in entry.instance().problems()]

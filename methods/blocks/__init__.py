@@ -1,0 +1,1 @@
+"""Torch building blocks that several methods share; each module names the paper or code it follows."""

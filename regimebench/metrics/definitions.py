@@ -42,13 +42,14 @@ class Metric:
 
 
 _CODE = "authors' published notebooks"
+_CALINSKI = "Calinski & Harabasz 1974"
+_DAVIES = "Davies & Bouldin 1979"
+_ROUSSEEUW = "Rousseeuw 1987"
 
 METRICS: tuple[Metric, ...] = (
     Metric("paper", "silhouette", "Silhouette (cosine)", "higher", _CODE, "silhouette_cosine"),
-    Metric("paper", "davies_bouldin", "Davies-Bouldin", "lower", "Davies & Bouldin 1979", "davies_bouldin"),
-    Metric(
-        "paper", "calinski_harabasz", "Calinski-Harabasz", "higher", "Calinski & Harabasz 1974", "calinski_harabasz"
-    ),
+    Metric("paper", "davies_bouldin", "Davies-Bouldin", "lower", _DAVIES, "davies_bouldin"),
+    Metric("paper", "calinski_harabasz", "Calinski-Harabasz", "higher", _CALINSKI, "calinski_harabasz"),
     Metric("paper", "rmse", "RMSE to cluster mean", "lower", "DSC paper, Eq. 11", "rmse"),
     Metric("paper", "variance", "Variance (pooled)", "lower", _CODE, "pooled_variance"),
     Metric("paper", "icd", "Inter-cluster distance (row minimum)", "higher", _CODE, "linkage_row_minimum"),
@@ -70,24 +71,16 @@ METRICS: tuple[Metric, ...] = (
         "pooled_variance_unpadded",
         extra=True,
     ),
-    Metric("standard", "silhouette", "Silhouette (Euclidean)", "higher", "Rousseeuw 1987", "silhouette_euclidean"),
-    Metric("standard", "davies_bouldin", "Davies-Bouldin", "lower", "Davies & Bouldin 1979", "davies_bouldin"),
-    Metric(
-        "standard", "calinski_harabasz", "Calinski-Harabasz", "higher", "Calinski & Harabasz 1974", "calinski_harabasz"
-    ),
+    Metric("standard", "silhouette", "Silhouette (Euclidean)", "higher", _ROUSSEEUW, "silhouette_euclidean"),
+    Metric("standard", "davies_bouldin", "Davies-Bouldin", "lower", _DAVIES, "davies_bouldin"),
+    Metric("standard", "calinski_harabasz", "Calinski-Harabasz", "higher", _CALINSKI, "calinski_harabasz"),
     Metric("standard", "rmse", "RMSE to cluster mean", "lower", "DSC paper, Eq. 11", "rmse"),
     Metric("standard", "variance", "Variance (mean over clusters)", "lower", "DSC paper, Eq. 10", "mean_variance"),
     Metric(
         "standard", "icd", "Inter-cluster distance (mean over pairs)", "higher", "DSC paper, Eq. 9", "linkage_pair_mean"
     ),
     Metric(
-        "standard",
-        "silhouette_cosine",
-        "Silhouette (cosine)",
-        "higher",
-        "Rousseeuw 1987",
-        "silhouette_cosine",
-        extra=True,
+        "standard", "silhouette_cosine", "Silhouette (cosine)", "higher", _ROUSSEEUW, "silhouette_cosine", extra=True
     ),
     Metric("truth", "ari", "Adjusted Rand index", "higher", "Hubert & Arabie 1985", "ari"),
     Metric("truth", "nmi", "Normalised mutual information", "higher", "Strehl & Ghosh 2002, arithmetic mean", "nmi"),

@@ -69,6 +69,10 @@ class Stack:
         start = int(self.starts[partition])
         return slice(start, start + int(self.n_clusters[partition]))
 
+    def starts_within(self, partition: int) -> np.ndarray:
+        """Return where each cluster of one partition begins among its days sorted by cluster, shape (k,)."""
+        return np.concatenate(([0], np.cumsum(self.sizes[self.span(partition)])[:-1]))
+
     def pick_own(self, per_cluster: np.ndarray, rows: slice) -> np.ndarray:
         """Return, of values (b, K) for the days ``rows``, those of each day's own clusters, shape (b, P)."""
         return np.take_along_axis(per_cluster, self.columns[rows], axis=1)

@@ -9,6 +9,8 @@ from regimebench.metrics.partitions import Stack
 
 __all__ = ["Linkage", "davies_bouldin"]
 
+TILE_COLUMNS = 2048
+
 
 def davies_bouldin(squared: np.ndarray, centroids: Centroids, stack: Stack) -> np.ndarray:
     """Return the Davies-Bouldin index (Davies & Bouldin 1979) of every partition.
@@ -57,25 +59,30 @@ class Linkage:
         self._widest = np.zeros(stack.sizes.size)
 
     def add(self, distances: np.ndarray, rows: slice) -> None:
-        """Take in the Euclidean distances (b, n) of the days ``rows`` to all days."""
+        """Take in the Euclidean distances (b, n) of the days ``rows`` to all days.
+
+        Rounding to float32 keeps the order of distances, so it moves a minimum by 6e-8 of its value at most.
+        """
+        later = distances[:, rows.start :].astype(np.float32)  # earlier pairs were seen in an earlier block
+        near, far = np.full(self.stack.n_days, np.inf, np.float32), np.zeros(self.stack.n_days, np.float32)
         for partition, days in enumerate(self._members):
             span = self.stack.span(partition)
-            first = np.concatenate(([0], np.cumsum(self.stack.sizes[span])[:-1]))
+            first = self.stack.starts_within(partition)
             for cluster, members in enumerate(np.split(days, first[1:])):
                 low, high = np.searchsorted(members, (rows.start, rows.stop))
                 if low == high:
                     continue
-                block = distances[members[low:high] - rows.start]
-                nearest = np.minimum.reduceat(block.min(axis=0)[days], first)
-                np.minimum(self._nearest[partition][cluster], nearest, out=self._nearest[partition][cluster])
+                _column_extremes(later, members[low:high] - rows.start, near[rows.start :], far[rows.start :])
+                nearest = self._nearest[partition][cluster]
+                np.minimum(nearest, np.minimum.reduceat(near[days], first), out=nearest)
                 column = span.start + cluster
-                self._widest[column] = max(self._widest[column], block[:, members].max())
+                self._widest[column] = max(self._widest[column], far[members].max())
 
     def matrices(self) -> list[np.ndarray]:
         """Return, per partition, the (k, k) nearest distances with the largest distance within on the diagonal."""
         result = []
         for partition, nearest in enumerate(self._nearest):
-            matrix = nearest.copy()
+            matrix = np.minimum(nearest, nearest.T)
             np.fill_diagonal(matrix, self._widest[self.stack.span(partition)])
             result.append(matrix)
         return result
@@ -100,3 +107,12 @@ class Linkage:
             result["linkage_row_mean"][partition] = matrix.mean()
             result["linkage_pair_mean"][partition] = matrix[np.triu_indices(k, 1)].mean()
         return result
+
+
+def _column_extremes(table: np.ndarray, rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+    """Write the minimum and maximum over ``rows`` of each column into ``low`` and ``high``, in tiles that stay cached."""
+    for start in range(0, table.shape[1], TILE_COLUMNS):
+        columns = slice(start, start + TILE_COLUMNS)
+        tile = table[rows, columns]
+        tile.min(axis=0, out=low[columns])
+        tile.max(axis=0, out=high[columns])

@@ -3,12 +3,12 @@ rule aggregate:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
         printed="published/tables.yaml",
-        code=PLAN.table_code(),
+        code=jobs.code("aggregate.py", "tables.py", "stats"),
     output:
         multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
     params:
-        settings=lambda wildcards: json.dumps(PLAN.table_settings(wildcards.dataset)),
+        settings=lambda wildcards: json.dumps(jobs.table_settings(PLAN, wildcards.dataset)),
         tables=f"{RESULTS}/tables",
     log:
         f"{RESULTS}/logs/aggregate/{{dataset}}.log",

@@ -2,7 +2,7 @@ rule evaluate:
     input:
         cube=f"{RESULTS}/{{dataset}}/cube.nc",
         batches=lambda wildcards: PLAN.batch_files(wildcards.dataset),
-        code=PLAN.metric_code(),
+        code=jobs.code("evaluate.py", "metrics"),
     output:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",

@@ -4,11 +4,11 @@ rule report:
         runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
         scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
         tables=expand(f"{RESULTS}/tables/{{dataset}}.standard.md", dataset=PLAN.datasets),
-        code=PLAN.report_code(),
+        code=jobs.code("report.py", "maps.py"),
     output:
         f"{RESULTS}/report/index.html",
     params:
-        settings=json.dumps(PLAN.report_settings()),
+        settings=json.dumps(jobs.report_settings(PLAN)),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:

@@ -1,0 +1,57 @@
+# Each target sets up .venv from requirements.lock first; nothing else is needed than Python 3.11 and make.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+NEED_GIB := 8
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: demo test lint paper planted setup lock format clean
+.DEFAULT_GOAL := help
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## Create .venv from the lock file
+
+$(VENV)/.ready: requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed and was not found; install it, or run: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks the venv module; install it (Debian: python3.11-venv)"; exit 1; }
+	@$(PYTHON) -c 'import shutil, sys; free = shutil.disk_usage(".").free / 2**30; sys.exit(f"{free:.1f} GiB of disk are free here; the set-up needs $(NEED_GIB)" if free < $(NEED_GIB) else 0)'
+	@echo "Setting up $(VENV) (some minutes, once)"
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+demo: setup ## Run everything on a small planted data set and print the tables (minutes)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules
+	@$(BIN)/python -m regimebench tables results/demo
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: setup ## Check style and workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+format: setup ## Apply the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+paper: setup ## The papers' protocol: ERA5, CARRA, NCAR; every method; 20 seeds
+	$(BIN)/snakemake --cores $(CORES)
+
+planted: setup ## Four families of planted regimes at the papers' size (hours)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/planted.yaml
+
+lock: setup ## Renew requirements.lock from pyproject.toml
+	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --no-header --no-annotate --output-file requirements.lock pyproject.toml
+	@sed -i 's/+cpu$$//' requirements.lock
+
+clean: ## Remove results of the demo and smoke runs
+	rm -rf results/demo results/smoke

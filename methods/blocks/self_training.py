@@ -1,0 +1,96 @@
+"""DEC's second phase: learn from one's own confident assignments (DEC paper, section 3.1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from methods.blocks.student_t import target_distribution
+from methods.blocks.training import Progress, train
+
+
+@dataclass
+class SelfTraining:
+    """What :func:`self_train` found."""
+
+    labels: np.ndarray
+    steps: int
+    stop_reason: str
+    history: dict[str, list[float]] = field(default_factory=lambda: {"clustering": [], "labels_changed": []})
+
+
+def self_train(
+    assign: Callable[[], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    optimiser: Callable[[], Optimizer],
+    days: Iterator[Tensor],
+    labels: np.ndarray,
+    *,
+    update_interval: int,
+    max_steps: int,
+    tol: float,
+    reset_momentum: bool,
+    progress: Progress,
+) -> SelfTraining:
+    """Alternate between a fixed target P and ``update_interval`` steps towards it, until the labels stay.
+
+    The labels are looked at before each block of steps; the first look that may stop is the second one, after
+    ``update_interval`` steps, as in the DEC code for Keras.
+
+    Parameters
+    ----------
+    assign : callable
+        Returns the soft assignment Q of all days, shape (n_days, n_clusters).
+    loss : callable
+        Loss of a batch, given the day indices and their rows of P.
+    optimiser : callable
+        Makes the optimiser.
+    days : iterator of Tensor
+        Batches, see :func:`methods.blocks.training.batches`.
+    labels : ndarray of int, shape (n_days,)
+        Labels to start from (k-means).
+    update_interval, max_steps : int
+        Steps between two looks, and in all. With 0 steps the labels are returned as they came.
+    tol : float
+        Stop when a smaller fraction of the labels changed between two looks.
+    reset_momentum : bool
+        Make a new optimiser at each look: the authors' Caffe code restarts its solver there.
+    progress : callable
+        See :func:`methods.blocks.training.train`.
+    """
+    if max_steps == 0:
+        return SelfTraining(labels, 0, "no clustering steps asked for")
+    found = SelfTraining(labels, 0, "step limit reached")
+    current = optimiser()
+    while True:
+        with torch.no_grad():
+            q = assign()
+        new = q.argmax(dim=1).cpu().numpy()
+        changed = float(np.mean(new != found.labels))
+        found.labels = new
+        found.history["labels_changed"].append(changed)
+        if found.steps > 0 and changed < tol:
+            found.stop_reason = f"{changed:.2%} of the labels changed in {update_interval} steps, below {tol:g}"
+            return found
+        n_steps = min(update_interval, max_steps - found.steps)
+        if n_steps == 0:
+            return found
+        target = target_distribution(q).to(torch.get_default_dtype())
+        if reset_momentum:
+            current = optimiser()
+        found.history["clustering"] += train(
+            lambda batch, target=target: loss(batch, target[batch]),
+            current,
+            days,
+            n_steps,
+            name=f"clustering after {found.steps} steps",
+            progress=lambda name, done, total: None,
+            log_every=update_interval,
+        )
+        found.steps += n_steps
+        progress("clustering", found.steps, max_steps)

@@ -1,0 +1,164 @@
+"""Command line: ``python -m regimebench``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="RegimeBench: compare clustering methods on reanalysis data, reproducibly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+new = typer.Typer(help="Start a plugin from the template.", no_args_is_help=True)
+app.add_typer(new, name="new")
+
+STAGES = "Stages (the workflow calls these)"
+Text = Annotated[str, typer.Option()]
+File = Annotated[Path, typer.Option()]
+ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file.")]
+
+
+@app.command()
+def doctor(config: ConfigOption = Path("config/config.yaml")) -> None:
+    """Say what this machine has and lacks for a run."""
+    from regimebench.doctor import examine, show
+
+    raise typer.Exit(show(examine(config)))
+
+
+@app.command(name="list")
+def list_plugins() -> None:
+    """List methods with their variants, and data sets."""
+    from regimebench.listing import show
+
+    show()
+
+
+@new.command("method")
+def new_method(name: str) -> None:
+    """Create methods/NAME from the template."""
+    from regimebench.scaffold import create
+
+    typer.echo(create("methods", name))
+
+
+@new.command("dataset")
+def new_dataset(name: str) -> None:
+    """Create datasets/NAME from the template."""
+    from regimebench.scaffold import create
+
+    typer.echo(create("datasets", name))
+
+
+@app.command()
+def check(name: str) -> None:
+    """Run the conformance suite on one plugin (an address such as dec or dec/untrained, or a data set)."""
+    from regimebench.checks import check_plugin, show
+
+    raise typer.Exit(show(name, check_plugin(name)))
+
+
+@app.command()
+def fit(
+    method: Annotated[str, typer.Argument(help="Address, e.g. kmeans or dec/untrained.")],
+    dataset: Annotated[str, typer.Argument(help="Data set in the configuration, or the path of a cube.nc.")],
+    seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
+    config: ConfigOption = Path("config/demo.yaml"),
+    param: Annotated[list[str] | None, typer.Option("--param", help="name=value, as in method.yaml; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for record and labels.")] = Path("results/single"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: int = 1,
+) -> None:
+    """Fit one method once, without Snakemake, and score it."""
+    from regimebench.single import fit_once
+
+    raise typer.Exit(fit_once(method, dataset, seed, config, param or [], out, device, threads))
+
+
+@app.command()
+def tables(results: Annotated[Path, typer.Argument(help="Results folder of a run.")] = Path("results")) -> None:
+    """Print the tables of a finished run and where they stand."""
+    found = sorted((results / "tables").glob("*.md"))
+    if not found:
+        raise typer.BadParameter(f"{results}/tables holds no table; run `snakemake --cores all` first")
+    for path in found:
+        typer.echo(path.read_text())
+    typer.echo(f"Tables: {results}/tables/ (md, tex, csv)   Report: {results}/report/index.html")
+
+
+@app.command(rich_help_panel=STAGES)
+def download(settings: Text, manifest: File) -> None:
+    """Fetch the raw files of one data set."""
+    from regimebench import download as stage
+
+    entry = json.loads(settings)
+    stage.download(_dataset(entry), manifest, entry)
+
+
+@app.command(rich_help_panel=STAGES)
+def preprocess(settings: Text, manifest: File, cube: File, truth: File) -> None:
+    """Turn raw files into the cube."""
+    from regimebench import preprocess as stage
+
+    entry = json.loads(settings)
+    stage.prepare(_dataset(entry), entry["name"], manifest.parent, entry["preprocess"], cube, truth, entry["gaps"])
+
+
+@app.command("fit-batch", rich_help_panel=STAGES)
+def fit_batch(job: Text, cube: File, batch: File, threads: int = 1, device: str = "auto") -> None:
+    """Run one batch of seeds in a supervised worker."""
+    from regimebench import fit as stage
+
+    raise typer.Exit(stage.fit_command(json.loads(job), cube=cube, batch=batch, threads=threads, device=device))
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(cube: File, scores: File, runs: File, truth: File, batches: list[Path]) -> None:
+    """Score every partition of one data set."""
+    from regimebench import evaluate as stage
+
+    stage.evaluate(cube, batches, scores, runs, truth if truth.is_file() else None)
+
+
+@app.command(rich_help_panel=STAGES)
+def aggregate(settings: Text, scores: File, runs: File, printed: File, tables: File) -> None:
+    """Write the tables of one data set."""
+    from regimebench import aggregate as stage
+
+    stage.aggregate(json.loads(settings), scores, runs, printed, tables)
+
+
+@app.command(rich_help_panel=STAGES)
+def report(settings: Text, page: File) -> None:
+    """Draw figures and write the report page."""
+    from regimebench import report as stage
+
+    stage.report(json.loads(settings), page)
+
+
+def _dataset(settings: dict[str, Any]) -> Any:
+    from regimebench import registry
+
+    return registry.load(registry.dataset(settings["plugin"]))(**settings["params"])
+
+
+def main() -> None:
+    """Run the command line; errors meant for users are printed as sentences, without a traceback."""
+    from regimebench.dataset import DataError
+    from regimebench.registry import UnknownPlugin
+    from regimebench.schema import InvalidFile
+
+    try:
+        app()
+    except (DataError, UnknownPlugin, InvalidFile) as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()

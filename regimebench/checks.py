@@ -1,0 +1,260 @@
+"""The conformance suite: what every plugin must keep, checked on tiny data in seconds."""
+
+from __future__ import annotations
+
+import ast
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from sklearn.metrics import adjusted_rand_score
+
+from regimebench import registry
+from regimebench.cube import read_cube, write_cube
+from regimebench.dataset import Cube, Dataset
+from regimebench.method import Fit, Method, check_fit
+from regimebench.preprocess import preprocess
+from regimebench.registry import DatasetSpec, MethodSpec
+from regimebench.single import run_supervised
+
+ALLOWED = {"methods": ("regimebench.method", "methods.blocks"), "datasets": ("regimebench.dataset",)}
+DAYS, SIDE, VARIABLES, CLUSTERS = 60, 8, 3, 3
+BLOCK = 20  # days of the first planted regime: uneven, so that reversed order shows
+DEADLINE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of one check."""
+
+    name: str
+    ok: bool
+    message: str = ""
+
+
+class Failed(AssertionError):
+    """A check did not pass; the message says what was found and what is allowed."""
+
+
+def check_plugin(name: str) -> list[Result]:
+    """Run the suite on a method address or a data set plugin."""
+    if name.partition("/")[0] in registry.folders("methods") or (registry.ROOT / "methods" / name / "method.yaml").is_file():
+        spec = registry.method(name)
+        checks = _method_checks(spec)
+    else:
+        spec = registry.dataset(name)
+        checks = _dataset_checks(spec)
+    return [_run(label, check) for label, check in checks]
+
+
+def show(name: str, results: list[Result]) -> int:
+    """Print the results; return 1 if a check failed, else 0."""
+    console = Console(highlight=False)
+    for result in results:
+        mark = "[green]pass[/]" if result.ok else "[red]FAIL[/]"
+        console.print(f"{mark}  {result.name}" + (f": {result.message}" if result.message else ""), soft_wrap=True)
+    failed = sum(not result.ok for result in results)
+    console.print(f"\n{name}: {len(results) - failed} of {len(results)} checks passed")
+    return int(failed > 0)
+
+
+def _run(label: str, check: Callable[[], str | None]) -> Result:
+    try:
+        return Result(label, True, check() or "")
+    except Exception as error:
+        return Result(label, False, str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}")
+
+
+def tiny_cube(order: int = 1) -> Cube:
+    """Return a cube of two planted regimes, the first ``BLOCK`` days and the rest, with a masked corner."""
+    rng = np.random.default_rng(0)
+    pattern = np.linspace(0, 1, SIDE)[:, None, None] * np.ones((SIDE, SIDE, VARIABLES))
+    late = (np.arange(DAYS) >= BLOCK)[:, None, None, None]
+    values = np.where(late, pattern, 1 - pattern) + 0.1 * rng.standard_normal((DAYS, SIDE, SIDE, VARIABLES))
+    minimum, maximum = values.min(axis=0), values.max(axis=0)
+    values = (values - minimum) / (maximum - minimum)
+    mask = np.ones((SIDE, SIDE, VARIABLES), dtype=bool)
+    mask[:2, :2, 0] = False
+    return Cube(
+        values=np.where(mask, values, 0)[::order].astype(np.float32),
+        mask=mask,
+        time=np.datetime64("2021-01-01") + np.arange(DAYS),
+        lat=43.0 - np.arange(SIDE),
+        lon=-33.0 + np.arange(SIDE),
+        variables=("sst", "sp", "u10"),
+        units=("K", "Pa", "m s-1"),
+        minimum=minimum,
+        scale=maximum - minimum,
+        attrs={"dataset": "check", "preprocess": "standard"},
+    )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise Failed(message)
+
+
+def _method_checks(spec: MethodSpec) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    yield "README describes the plugin", lambda: _readme(spec.folder)
+    yield "imports keep the arrows", lambda: _imports(spec.folder, "methods")
+    yield "Plugin is a Method that takes its declared parameters", lambda: _constructs(spec)
+    yield "labels, shapes and types keep the contract", lambda: _contract(spec)
+    yield "the cube is left as it was", lambda: _cube_untouched(spec)
+    yield "days keep their order", lambda: _order(spec)
+    yield "same seed, same labels, whatever the global random state", lambda: _deterministic(spec)
+    yield "a batch of seeds gives what single fits give", lambda: _batch(spec)
+    yield "declared deterministic only if it is", lambda: _declared_deterministic(spec)
+    yield "other numbers of clusters work", lambda: _other_k(spec)
+    yield f"a supervised run ends within {DEADLINE_SECONDS} s and never opens the truth", lambda: _supervised(spec)
+
+
+def _readme(folder: Path) -> None:
+    path = folder / "README.md"
+    _require(path.is_file() and len(path.read_text().split()) >= 20, f"{folder.name}/README.md is missing or says nothing")
+
+
+def _imports(folder: Path, kind: str) -> None:
+    own = f"{kind}.{folder.name}"
+    for path in sorted(folder.glob("**/*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                ours = name.split(".")[0] in ("regimebench", "methods", "datasets")
+                allowed = any(name == ok or name.startswith(ok + ".") for ok in (*ALLOWED[kind], own))
+                _require(
+                    not ours or allowed,
+                    f"{path.name} line {node.lineno} imports {name}; a plugin imports only {', '.join(ALLOWED[kind])}, "
+                    "its own modules and third-party libraries",
+                )
+
+
+def _make(spec: MethodSpec, seed: int = 0, n_clusters: int = CLUSTERS) -> Method:
+    plugin = registry.load(spec)
+    return plugin(n_clusters=n_clusters, seed=seed, device="cpu", **{**spec.parameters, **spec.smoke})
+
+
+def _fit(spec: MethodSpec, cube: Cube, seed: int = 0, n_clusters: int = CLUSTERS) -> Fit:
+    return check_fit(_make(spec, seed, n_clusters).fit(cube), cube.n_days, n_clusters)
+
+
+def _constructs(spec: MethodSpec) -> None:
+    _require(issubclass(registry.load(spec), Method), "class Plugin must be a subclass of regimebench.method.Method")
+    _make(spec)
+
+
+def _contract(spec: MethodSpec) -> str:
+    fit = _fit(spec, tiny_cube())
+    return f"{len(np.unique(fit.labels))} of {CLUSTERS} clusters on {DAYS} days"
+
+
+def _cube_untouched(spec: MethodSpec) -> None:
+    cube = tiny_cube()
+    before = cube.values.copy()
+    cube.values.flags.writeable = False
+    _fit(spec, cube)
+    _require(np.array_equal(before, cube.values), "fit changed cube.values; work on a copy")
+
+
+def _order(spec: MethodSpec) -> str:
+    if spec.kind == "control":
+        return "not applicable to a control"
+    truth = (np.arange(DAYS) >= BLOCK).astype(int)
+    labels = _fit(spec, tiny_cube(), n_clusters=2).labels
+    forward, backward = adjusted_rand_score(truth, labels), adjusted_rand_score(truth, labels[::-1])
+    _require(
+        forward >= backward,
+        f"labels fit the days better in reverse order (ARI {backward:.2f}) than as given ({forward:.2f}); "
+        "return one label per day in the order of cube.time",
+    )
+    return f"ARI to two planted blocks {forward:.2f}"
+
+
+def _deterministic(spec: MethodSpec) -> None:
+    cube = tiny_cube()
+    first = _fit(spec, cube, seed=3)
+    np.random.seed(12345)  # noqa: NPY002
+    second = _fit(spec, cube, seed=3)
+    differ = int((first.labels != second.labels).sum())
+    _require(differ == 0, f"{differ} days got another label in a second fit with the same seed; derive all randomness from seed")
+
+
+def _batch(spec: MethodSpec) -> None:
+    cube, seeds = tiny_cube(), [0, 1, 2]
+    together = list(_make(spec).fit_batch(cube, seeds))
+    _require(len(together) == len(seeds), f"fit_batch gave {len(together)} results for {len(seeds)} seeds")
+    for seed, one in zip(seeds, together, strict=True):
+        same = np.array_equal(one.labels, _fit(spec, cube, seed=seed).labels)
+        _require(same, f"seed {seed} gets other labels in a batch than alone")
+
+
+def _declared_deterministic(spec: MethodSpec) -> str:
+    if not spec.deterministic:
+        return "not declared"
+    cube = tiny_cube()
+    same = np.array_equal(_fit(spec, cube, seed=0).labels, _fit(spec, cube, seed=1).labels)
+    _require(same, "method.yaml says deterministic: true, but another seed gives other labels")
+    return "declared, and true"
+
+
+def _other_k(spec: MethodSpec) -> None:
+    for k in (2, 5):
+        _fit(spec, tiny_cube(), n_clusters=k)
+
+
+def _supervised(spec: MethodSpec) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        write_cube(tiny_cube(), base / "cube.nc")
+        (base / "truth").mkdir()
+        (base / "truth" / "check.csv").write_text("date,truth\n")
+        params = {**spec.parameters, **spec.smoke}
+        (record,) = run_supervised(spec, params, base / "cube.nc", base / "out", [0], CLUSTERS, deadline=DEADLINE_SECONDS)
+    _require(record["status"] in ("ok", "degenerate"), f"status {record['status']}: {record['message']}")
+    return f"{record['seconds']:.1f} s, {record['peak_rss_mib']:.0f} MiB"
+
+
+def _dataset_checks(spec: DatasetSpec) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    params = {**spec.parameters, **spec.smoke}
+    yield "README describes the data set", lambda: _readme(spec.folder)
+    yield "imports keep the arrows", lambda: _imports(spec.folder, "datasets")
+    yield "Plugin is a Dataset that takes its declared parameters", lambda: _dataset_constructs(spec, params)
+    yield "missing data is a list of sentences", lambda: _problems(spec, params)
+    yield "fields are daily, ordered, with units, and become the same cube twice", lambda: _cubes(spec, params)
+
+
+def _dataset_constructs(spec: DatasetSpec, params: dict) -> None:
+    _require(issubclass(registry.load(spec), Dataset), "class Plugin must be a subclass of regimebench.dataset.Dataset")
+    registry.load(spec)(**params)
+
+
+def _problems(spec: DatasetSpec, params: dict) -> str:
+    found = registry.load(spec)(**params).problems()
+    _require(isinstance(found, list) and all(isinstance(text, str) for text in found), "problems() must return sentences")
+    return "; ".join(found) or "nothing is missing"
+
+
+def _cubes(spec: DatasetSpec, params: dict) -> str:
+    dataset = registry.load(spec)(**params)
+    if dataset.problems():
+        return "not run: " + dataset.problems()[0]
+    hashes = []
+    for _ in range(2):
+        with tempfile.TemporaryDirectory() as folder:
+            raw = Path(folder) / "raw"
+            raw.mkdir()
+            dataset.download(raw)
+            fields = dataset.open(raw)
+            without = [name for name, field in fields.data_vars.items() if "units" not in field.attrs]
+            _require(not without, f"variables without units: {', '.join(map(str, without))}")
+            write_cube(preprocess(fields, "standard", name=spec.id), Path(folder) / "cube.nc")
+            cube = read_cube(Path(folder) / "cube.nc", verify=True)
+            truth = dataset.truth(raw)
+            _require(truth is None or np.shape(truth) == (cube.n_days,), "truth() must give one label per day")
+            hashes.append(cube.attrs["content_sha256"])
+            fields.close()
+    _require(hashes[0] == hashes[1], "two downloads with the same parameters gave different cubes")
+    return f"{cube.n_days} days x {' x '.join(map(str, cube.values.shape[1:]))}"

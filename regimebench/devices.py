@@ -1,0 +1,131 @@
+"""Local GPUs as counted resources: which there are, and a slot on one of them for each fit.
+
+Devices are found without importing a framework. A slot is a locked file, so that it is free again when its holder
+ends, however it ends, and so that runs started independently of each other share the machine's devices.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+POLL_SECONDS = 0.2
+REMIND_SECONDS = 60.0
+
+
+def available(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the devices this process may use, as ``CUDA_VISIBLE_DEVICES`` would name them.
+
+    ``REGIMEBENCH_DEVICES`` decides if it is set, then ``CUDA_VISIBLE_DEVICES``, then what ``nvidia-smi`` lists. An
+    empty text means none.
+    """
+    for name in ("REGIMEBENCH_DEVICES", "CUDA_VISIBLE_DEVICES"):
+        if name in environ:
+            parts = [part.strip() for part in environ[name].split(",")]
+            return [] if parts[0] in ("", "-1") else [part for part in parts if part]
+    if not shutil.which("nvidia-smi"):
+        return []
+    try:
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return re.findall(r"^GPU (\d+):", done.stdout, flags=re.MULTILINE)
+
+
+def assigned_by_scheduler(environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether a cluster scheduler has already given this job its devices."""
+    return "SLURM_JOB_ID" in environ and bool(environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def slot_folder() -> Path:
+    """Return where the slot files of this machine and user stand (``REGIMEBENCH_SLOTS``, else the temporary folder)."""
+    folder = os.environ.get("REGIMEBENCH_SLOTS")
+    return Path(folder) if folder else Path(tempfile.gettempdir()) / f"regimebench-slots-{os.getuid()}"
+
+
+@contextmanager
+def slot(
+    devices: list[str],
+    fits_per_device: int = 1,
+    say: Callable[[str], None] = print,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[str]:
+    """Hold one slot on one of ``devices`` and give its name, waiting until one is free.
+
+    Parameters
+    ----------
+    devices : list of str
+        From :func:`available`; must not be empty.
+    fits_per_device : int
+        How many fits may share a device.
+    say : callable
+        Receives one sentence when there is something to wait for, and again every minute.
+    pause : callable
+        Waits for some seconds; it may raise to give up.
+    """
+    if assigned_by_scheduler():
+        yield ",".join(devices)
+        return
+    folder = slot_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # First one fit on every device, then a second one on each: fits spread before they share.
+    places = [
+        (device, folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', device)}.{number}")
+        for number in range(fits_per_device)
+        for device in devices
+    ]
+    reminder = 0.0
+    while (taken := _take(places)) is None:
+        if time.monotonic() >= reminder:
+            holders = ", ".join(sorted({_holder(path) for _, path in places}))
+            say(f"waiting for a GPU: all {len(places)} slots on {len(devices)} devices are in use by processes {holders}")
+            reminder = time.monotonic() + REMIND_SECONDS
+        pause(POLL_SECONDS)
+    device, file = taken
+    with file:
+        yield device
+
+
+def _take(places: list[tuple[str, Path]]) -> tuple[str, IO[str]] | None:
+    for device, path in places:
+        file = lock(path)
+        if file is not None:
+            return device, file
+    return None
+
+
+def lock(path: Path) -> IO[str] | None:
+    """Return ``path`` open and locked, with this process's id in it; None if another process holds it."""
+    file = open(path, "a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    file.seek(0)
+    file.truncate()
+    file.write(json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
+    file.flush()
+    return file
+
+
+def _holder(path: Path) -> str:
+    return str(holder(path).get("pid", "?"))
+
+
+def holder(path: Path) -> dict[str, object]:
+    """Return what the holder of a lock file wrote into it, empty if nothing can be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,164 @@
+"""Run records: one ``record.json`` and, if there are labels, one ``fit.npz`` per (data set, method, variant, seed).
+
+The format is described in ``docs/results-format.md`` and checked against ``workflow/schemas/record.schema.yaml``.
+The supervisor imports this module, so whatever takes time to import is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+STATUSES = ("ok", "degenerate", "error", "timeout", "oom", "killed")
+WITH_LABELS = ("ok", "degenerate")
+RECORD, FIT = "record.json", "fit.npz"
+
+
+class InvalidRecord(ValueError):
+    """A record cannot be used; the message names the file and what is wrong with it."""
+
+
+def seed_folder(out: Path, seed: int) -> Path:
+    """Return the folder of one seed's record under the folder of its method and variant."""
+    return Path(out) / f"seed-{seed:04d}"
+
+
+def sha256_json(value: Any) -> str:
+    """Return the SHA-256 of a JSON value, independent of the order of keys.
+
+    Raises
+    ------
+    ValueError
+        If it contains NaN or infinity, which JSON cannot hold.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(
+    address: str, parameters: Mapping[str, Any], n_clusters: int, plugin: str | None, data: str | None
+) -> str | None:
+    """Return the hash of everything that determines a fit but its seed; None if a part of it is unknown.
+
+    Parameters
+    ----------
+    address : str
+        ``method`` or ``method/variant``.
+    parameters : mapping
+        Every parameter with the value used.
+    n_clusters : int
+        Clusters asked for.
+    plugin, data : str or None
+        SHA-256 of the plugin's code and of the cube's content.
+    """
+    if plugin is None or data is None:
+        return None
+    return sha256_json([SCHEMA_VERSION, address, dict(parameters), n_clusters, plugin, data])
+
+
+def replace_file(temporary: Path, path: Path) -> None:
+    """Give a complete file its name, and make the new name survive a power failure."""
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON file in one step: a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=1, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        replace_file(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path, verify_fit: bool = False) -> dict[str, Any]:
+    """Return a record.
+
+    Parameters
+    ----------
+    path : Path
+        A ``record.json``.
+    verify_fit : bool
+        Also compare ``fit.npz`` beside it with the hash in the record.
+
+    Raises
+    ------
+    InvalidRecord
+        If the file is missing, damaged or of another schema version, or its ``fit.npz`` is missing or changed.
+    """
+    from regimebench.schema import problems
+
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidRecord(f"{path} cannot be read: {error.strerror}; run the fit stage again") from error
+    except ValueError as error:
+        raise InvalidRecord(f"{path} is not valid JSON ({error}); run the fit stage again") from error
+    found = problems(record, "record")
+    if found:
+        raise InvalidRecord(f"{path} is not a valid record: {'; '.join(found)}; run the fit stage again")
+    expected = record["hashes"]["fit"]
+    if expected is not None:
+        fit = path.with_name(FIT)
+        if not fit.is_file():
+            raise InvalidRecord(f"{fit} is missing, though the record says {record['status']}; run the fit stage again")
+        if verify_fit and sha256_file(fit) != expected:
+            raise InvalidRecord(f"{fit} does not have the SHA-256 in its record; run the fit stage again")
+    return record
+
+
+def finished(out: Path, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return the usable records that exist for ``seeds``; damaged ones are left out, so that they are made again."""
+    found = {}
+    for seed in seeds:
+        path = seed_folder(out, seed) / RECORD
+        if path.is_file():
+            try:
+                found[seed] = load(path, verify_fit=True)
+            except InvalidRecord:
+                continue
+    return found
+
+
+def read_batch(path: Path) -> list[dict[str, Any]]:
+    """Return the records that a batch file lists.
+
+    Raises
+    ------
+    InvalidRecord
+        If the batch file or one of its records cannot be used.
+    """
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))["records"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidRecord(f"{path} is not a readable batch file; run the fit stage again") from error
+    return [load(path.parent / name) for name in listed]
+
+
+def status_summary(records: Iterable[Mapping[str, Any]]) -> str:
+    """Return how many fits are ok and why the others are not, such as ``18/20 ok (1 timeout, 1 error)``."""
+    counts = Counter(record["status"] for record in records)
+    others = [f"{n} {status}" for status, n in counts.most_common() if status != "ok"]
+    return f"{counts['ok']}/{counts.total()} ok" + (f" ({', '.join(others)})" if others else "")

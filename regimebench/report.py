@@ -1,0 +1,80 @@
+"""Stage 6, report: figures and one page that a reader can open in a browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from regimebench.aggregate import best_runs, tables_of
+from regimebench.cube import read_cube
+from regimebench.dataset import Cube
+from regimebench.maps import draw_calendar, draw_cluster_means
+from regimebench.provenance import code_version
+from regimebench.records import load_labels
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "workflow" / "report"
+MAPS_SHOWN = 3  # rows whose cluster means are drawn: the best by cosine silhouette
+
+
+def report(settings: dict[str, Any], page: Path) -> None:
+    """Draw the figures of every data set and write the page that links tables and figures."""
+    results = Path(settings["results"])
+    sections = [_section(results, each, page.parent) for each in settings["datasets"]]
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
+    text = environment.get_template("index.html.j2").render(sections=sections, version=code_version())
+    page.parent.mkdir(parents=True, exist_ok=True)
+    temporary = page.with_name(page.name + ".part")
+    temporary.write_text(text)
+    os.replace(temporary, page)
+
+
+def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Return what the page shows about one data set."""
+    name = settings["dataset"]
+    cube = read_cube(results / name / "cube.nc")
+    best = best_runs(pd.read_csv(results / name / "scores.csv"))
+    labels = {address: _labels(results, name, address, int(best.loc[address, "seed"]))
+              for address in (row["address"] for row in settings["rows"]) if address in best.index}
+    figures = _figures(results / "figures" / name, settings, cube, best, labels)
+    return {
+        "title": settings["title"],
+        "facts": _facts(cube, settings),
+        "tables": tables_of(settings, results / name),
+        "figures": [(os.path.relpath(path, base), caption) for path, caption in figures],
+        "files": [(os.path.relpath(path, base), path.name) for path in sorted((results / "tables").glob(f"{name}.*"))],
+    }
+
+
+def _labels(results: Path, dataset: str, address: str, seed: int) -> np.ndarray:
+    method, _, variant = address.partition("/")
+    return load_labels(results / dataset / method / (variant or "default") / f"seed-{seed:04d}")
+
+
+def _figures(
+    folder: Path, settings: dict[str, Any], cube: Cube, best: pd.DataFrame, labels: dict[str, np.ndarray]
+) -> list[tuple[Path, str]]:
+    found = []
+    if labels:
+        calendar = folder / "calendar.png"
+        draw_calendar(cube, list(labels.items()), calendar)
+        found.append((calendar, "The best run of each row, day by day."))
+    chosen = best.loc[list(labels)].sort_values("silhouette", ascending=False).index[:MAPS_SHOWN]
+    for address in chosen:
+        path = folder / f"{address.replace('/', '.')}.png"
+        draw_cluster_means(cube, labels[address], f"{settings['title']}, {address}", path)
+        found.append((path, f"{address}: cluster means in physical units, best run by cosine silhouette."))
+    return found
+
+
+def _facts(cube: Cube, settings: dict[str, Any]) -> str:
+    shape = " x ".join(map(str, cube.values.shape[1:3]))
+    return (
+        f"{cube.n_days} days from {cube.time[0].astype('datetime64[D]')} to {cube.time[-1].astype('datetime64[D]')}, "
+        f"{shape} cells, {len(cube.variables)} variables ({', '.join(cube.variables)}), "
+        f"preprocessing {settings['preprocess']}, k = {settings['n_clusters']}."
+    )

@@ -1,0 +1,99 @@
+"""One table, three formats: Markdown, LaTeX (booktabs) and CSV."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+LATEX = {"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "±": r"$\pm$", "≥": r"$\geq$", "–": "--", "†": r"$\dagger$",
+         "↑": r"$\uparrow$", "↓": r"$\downarrow$", "≈": r"$\approx$", "Δ": r"$\Delta$", "α": r"$\alpha$"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text that may be the best of its column."""
+
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a header, with what a reader must know above and below it."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str = ""
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def markdown(table: Table) -> str:
+    """Return the table as Markdown with title, caption and notes."""
+    body = _tabulate(table, lambda cell: f"**{cell.text}**" if cell.best and cell.text else cell.text, str, "pipe")
+    notes = "\n".join(f"- {note}" for note in table.notes)
+    return "\n\n".join(part for part in (f"## {table.title}", table.caption, body, notes) if part) + "\n"
+
+
+def latex(table: Table) -> str:
+    """Return the table as a LaTeX ``table`` environment; it needs the package booktabs."""
+
+    def show(cell: Cell) -> str:
+        text = _escape(cell.text)
+        return rf"\textbf{{{text}}}" if cell.best and text else text
+
+    body = _tabulate(table, show, _escape, "latex_booktabs")
+    notes = " ".join(_escape(note) for note in table.notes)
+    caption = _escape(f"{table.title}. {table.caption}")
+    return (
+        "\\begin{table}\n\\centering\n\\small\n"
+        f"\\caption{{{caption}}}\n{body}\n\n\\footnotesize {notes}\n\\end{{table}}\n"
+    )
+
+
+def write(tables: Sequence[Table], data: pd.DataFrame, stem: Path) -> None:
+    """Write ``<stem>.md``, ``<stem>.tex`` (all tables in order) and ``<stem>.csv`` (``data``, unrounded)."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    contents = {
+        ".md": "\n".join(map(markdown, tables)),
+        ".tex": "\n".join(map(latex, tables)),
+        ".csv": data.to_csv(index=False),
+    }
+    for suffix, text in contents.items():
+        path = stem.with_name(stem.name + suffix)
+        temporary = path.with_name(path.name + ".part")
+        temporary.write_text(text)
+        os.replace(temporary, path)
+
+
+def best_in_column(values: pd.Series, higher_is_better: bool) -> pd.Series:
+    """Return True where a value is the best of its column; ties are all best, and NaN never is."""
+    best = values.max() if higher_is_better else values.min()
+    return values.eq(best) & values.notna()
+
+
+def _tabulate(table: Table, show: Callable[[Cell], str], head: Callable[[str], str], form: str) -> str:
+    rows = [[show(cell) for cell in row] for row in table.rows]
+    align = ["left", *["right"] * (len(table.header) - 1)]
+    form = "latex_raw" if form == "latex_booktabs" else form
+    text = tabulate(rows, headers=[head(h) for h in table.header], tablefmt=form, colalign=align if rows else None,
+                    disable_numparse=True)
+    return _booktabs(text) if form == "latex_raw" else text
+
+
+def _booktabs(text: str) -> str:
+    """Replace tabulate's raw rules (the format that leaves commands in cells alone) with those of booktabs."""
+    lines = text.splitlines()
+    rules = [number for number, line in enumerate(lines) if line.strip() == r"\hline"]
+    for number, rule in zip(rules, (r"\toprule", r"\midrule", r"\bottomrule"), strict=True):
+        lines[number] = rule
+    return "\n".join(lines)
+
+
+def _escape(text: str) -> str:
+    return "".join(LATEX.get(letter, letter) for letter in text)
