@@ -28,10 +28,10 @@ wildcard_constraints:
 
 
 rule all:
+    default_target: True
     input:
         f"{RESULTS}/report/index.html",
         expand(f"{RESULTS}/tables/{{dataset}}.standard.md", dataset=PLAN.datasets),
-    default_target: True
 
 
 include: "workflow/rules/download.smk"

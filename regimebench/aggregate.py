@@ -68,7 +68,7 @@ def wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 
 def best_runs(values: pd.DataFrame) -> pd.DataFrame:
-    """Return, per address, the run with the highest cosine silhouette: the papers' selection (DSC paper, section 5.4)."""
+    """Return, per address, the run with the highest cosine silhouette, as the DSC paper selects (section 5.4)."""
     paper = wide(values, "paper")
     ranked = paper.dropna(subset=HEADLINE).sort_values(HEADLINE, ascending=False, kind="stable")
     return ranked.reset_index("seed").groupby(level="address", sort=False).first()
@@ -86,7 +86,10 @@ def paper_tables(
     for row in settings["rows"]:
         numbers = best.loc[row["address"]] if row["address"] in best.index else pd.Series(dtype=float)
         summary = _status(records, row)
-        cells = [_number(numbers.get(m), "paper", m, bool(marks.get(m, pd.Series()).get(row["address"], False))) for m in columns]
+        cells = [
+            _number(numbers.get(m), "paper", m, bool(marks.get(m, pd.Series()).get(row["address"], False)))
+            for m in columns
+        ]
         rows.append([Cell(row["address"]), Cell(summary), *cells])
         entry = {"address": row["address"], "runs": summary, "best_seed": numbers.get("seed")}
         data.append(entry | {metric: numbers.get(metric) for metric in columns} | _printed(row, numbers, published))
@@ -97,7 +100,10 @@ def paper_tables(
         "published code computes them." + _budget(settings),
         header=["method", "runs", *(_heading("paper", metric) for metric in columns)],
         rows=rows,
-        notes=[*_legend(settings, values), "One run out of many is not evidence of a difference: see the standard protocol."],
+        notes=[
+            *_legend(settings, values),
+            "One run out of many is not evidence of a difference: see the standard protocol.",
+        ],
     )
     return [table, *(_comparison(settings, entry, best) for entry in published)], pd.DataFrame(data)
 
@@ -199,10 +205,14 @@ def _summaries(settings: dict[str, Any], runs: pd.DataFrame, columns: list[str])
     return table.reindex([row["address"] for row in settings["rows"]])
 
 
-def _tests(settings: dict[str, Any], values: pd.DataFrame, protocol: str, metric: str) -> tuple[str | None, dict[str, float]]:
+def _tests(
+    settings: dict[str, Any], values: pd.DataFrame, protocol: str, metric: str
+) -> tuple[str | None, dict[str, float]]:
     runs = wide(values, protocol)[metric].dropna()
     present = set(runs.index.get_level_values("address"))
-    scores = {a: runs.loc[a].to_numpy() if a in present else np.array([]) for a in (r["address"] for r in settings["rows"])}
+    scores = {
+        a: runs.loc[a].to_numpy() if a in present else np.array([]) for a in (r["address"] for r in settings["rows"])
+    }
     return against_best(scores, _rises(protocol, metric))
 
 
@@ -215,13 +225,12 @@ def _test_note(settings: dict[str, Any], p: dict[str, float]) -> str:
         f"over {compared} comparisons; – where a side has fewer than two runs."
     )
     if floor > ALPHA:
-        note += f" With {seeds} seeds the smallest p that can be reached is {floor:.2f}: no difference can be significant here."
+        note += f" With {seeds} seeds no p below {floor:.2f} can be reached: no difference can be significant here."
     return note
 
 
 def _status(records: pd.DataFrame, row: dict[str, Any]) -> str:
-    statuses = records.loc[records["address"] == row["address"], "status"].tolist()
-    return status_summary(statuses, row["seeds"])
+    return status_summary(records[records["address"] == row["address"]].to_dict("records"))
 
 
 def _best_marks(medians: pd.DataFrame, protocol: str, columns: Iterable[str]) -> dict[str, pd.Series]:
@@ -232,7 +241,9 @@ def _references(values: pd.DataFrame) -> list[str]:
     return [name for name in REFERENCES if (values["address"] == name).any()]
 
 
-def _reference(values: pd.DataFrame, name: str, protocol: str, columns: list[str], filler: int, after: int = 0) -> list[Cell]:
+def _reference(
+    values: pd.DataFrame, name: str, protocol: str, columns: list[str], filler: int, after: int = 0
+) -> list[Cell]:
     chosen = values[(values["address"] == name) & (values["protocol"] == protocol)].set_index("metric")["value"]
     cells = [_number(chosen.get(metric), protocol, metric) for metric in columns]
     return [Cell(f"({REFERENCES[name]})"), *[Cell("")] * filler, *cells, *[Cell("")] * after]

@@ -38,7 +38,7 @@ class DatasetEntry:
 
     def code(self) -> list[Path]:
         """Return the plugin's files."""
-        return sorted(self.spec.folder.glob("**/*.py")) + [self.spec.folder / "dataset.yaml"]
+        return [*sorted(self.spec.folder.glob("**/*.py")), self.spec.folder / "dataset.yaml"]
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,11 @@ class Plan:
 
     def problems(self) -> list[str]:
         """Return what is missing before any job can run, one sentence each."""
-        return [f"data set {name!r}: {text}" for name, entry in self.datasets.items() for text in entry.instance().problems()]
+        return [
+            f"data set {name!r}: {text}"
+            for name, entry in self.datasets.items()
+            for text in entry.instance().problems()
+        ]
 
     def n_fits(self) -> int:
         """Return the number of fits."""
@@ -170,7 +174,9 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
     return made, _unknown(f"datasets.{name}.params", params, spec.parameters)
 
 
-def _method_entry(address: str, params: dict[str, Any], settings: dict[str, Any]) -> tuple[MethodEntry | None, list[str]]:
+def _method_entry(
+    address: str, params: dict[str, Any], settings: dict[str, Any]
+) -> tuple[MethodEntry | None, list[str]]:
     try:
         spec = registry.method(address)
     except (registry.UnknownPlugin, InvalidFile) as error:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import IO
 
+from regimebench import devices
 from regimebench.config import Plan
 
 
@@ -40,8 +38,8 @@ def preflight(plan: Plan) -> None:
         lines = "\n".join(f"  - {line}" for line in found)
         raise CannotStart(
             f"Nothing was started, because data is missing:\n{lines}\n"
-            "To run without it: `make demo` needs no data and no account; or leave the data set out of the configuration "
-            "(see config/README.md)."
+            "To run without it: `make demo` needs no data and no account; or leave the data set out of the "
+            "configuration (see config/README.md)."
         )
 
 
@@ -59,18 +57,12 @@ def lock_results(results: Path) -> IO[str]:
         If another driver holds it, naming that process.
     """
     results.mkdir(parents=True, exist_ok=True)
-    file = open(results / ".driver.lock", "a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        owner = json.loads(file.read() or "{}")
+    path = results / ".driver.lock"
+    held = devices.lock(path)
+    if held is None:
+        owner = devices.holder(path)
         raise CannotStart(
-            f"The folder {results}/ is in use by another run (process {owner.get('pid', '?')} on {owner.get('host', '?')}). "
-            "Wait for it, stop it, or set another `results` folder in the configuration."
-        ) from None
-    file.seek(0)
-    file.truncate()
-    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-    file.flush()
-    return file
+            f"The folder {results}/ is in use by another run (process {owner.get('pid', '?')}, since "
+            f"{owner.get('since', '?')}). Wait for it, stop it, or set another `results` folder in the configuration."
+        )
+    return held

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from regimebench import __version__
 from regimebench.aggregate import best_runs, tables_of
 from regimebench.cube import read_cube
 from regimebench.dataset import Cube
 from regimebench.maps import draw_calendar, draw_cluster_means
-from regimebench.provenance import code_version
-from regimebench.records import load_labels
+from regimebench.provenance import git_state
+from regimebench.records import load_labels, seed_folder
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "workflow" / "report"
 MAPS_SHOWN = 3  # rows whose cluster means are drawn: the best by cosine silhouette
@@ -26,11 +27,16 @@ def report(settings: dict[str, Any], page: Path) -> None:
     results = Path(settings["results"])
     sections = [_section(results, each, page.parent) for each in settings["datasets"]]
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
-    text = environment.get_template("index.html.j2").render(sections=sections, version=code_version())
+    text = environment.get_template("index.html.j2").render(sections=sections, version=_version())
     page.parent.mkdir(parents=True, exist_ok=True)
     temporary = page.with_name(page.name + ".part")
     temporary.write_text(text)
     os.replace(temporary, page)
+
+
+def _version() -> str:
+    git = git_state()
+    return f"{__version__}, commit {git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git else __version__
 
 
 def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, Any]:
@@ -38,8 +44,11 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
     name = settings["dataset"]
     cube = read_cube(results / name / "cube.nc")
     best = best_runs(pd.read_csv(results / name / "scores.csv"))
-    labels = {address: _labels(results, name, address, int(best.loc[address, "seed"]))
-              for address in (row["address"] for row in settings["rows"]) if address in best.index}
+    labels = {
+        address: _labels(results, name, address, int(best.loc[address, "seed"]))
+        for address in (row["address"] for row in settings["rows"])
+        if address in best.index
+    }
     figures = _figures(results / "figures" / name, settings, cube, best, labels)
     return {
         "title": settings["title"],
@@ -52,7 +61,7 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
 
 def _labels(results: Path, dataset: str, address: str, seed: int) -> np.ndarray:
     method, _, variant = address.partition("/")
-    return load_labels(results / dataset / method / (variant or "default") / f"seed-{seed:04d}")
+    return load_labels(seed_folder(results / dataset / method / (variant or "default"), seed))
 
 
 def _figures(

@@ -14,7 +14,7 @@ from regimebench.config import make_plan, read_config
 from regimebench.cube import read_cube
 from regimebench.fit import fit_command
 from regimebench.metrics import metrics_of, score_partitions
-from regimebench.records import load_labels, read_record
+from regimebench.records import RECORD, load, load_labels, seed_folder
 from regimebench.registry import MethodSpec
 from regimebench.schema import InvalidFile
 
@@ -42,7 +42,7 @@ def run_supervised(
         "retry_failed": True,
     }
     fit_command(job, cube=cube, batch=out / "batch-0.json", threads=threads, device=device)
-    return [read_record(out / f"seed-{seed:04d}") for seed in seeds]
+    return [load(seed_folder(out, seed) / RECORD) for seed in seeds]
 
 
 def fit_once(
@@ -55,11 +55,13 @@ def fit_once(
     params = {**spec.parameters, **_values(spec, values)}
     folder = out / spec.id / spec.variant
     (record,) = run_supervised(spec, params, cube_path, folder, [seed], n_clusters, device=device, threads=threads)
-    console.print(f"{method}, seed {seed}: {record['status']}" + (f" ({record['message']})" if record["message"] else ""))
+    console.print(
+        f"{method}, seed {seed}: {record['status']}" + (f" ({record['message']})" if record["message"] else "")
+    )
     if record["labels"] is None:
         return 1
     console.print(f"clusters {record['cluster_sizes']}, {record['seconds']:.1f} s, {record['peak_rss_mib']:.0f} MiB")
-    labels = load_labels(folder / f"seed-{seed:04d}")
+    labels = load_labels(seed_folder(folder, seed))
     console.print(_scores(score_partitions(read_cube(cube_path).table, labels[None, :])))
     console.print(f"Record and labels: {folder}/seed-{seed:04d}/")
     return 0
@@ -72,7 +74,9 @@ def _cube(dataset: str, config: Path, out: Path) -> tuple[Path, int]:
         return Path(dataset), int(read_config(config).get("n_clusters", 7))
     if dataset not in plan.datasets:
         known = ", ".join(plan.datasets)
-        raise InvalidFile(str(config), [f"datasets: no data set {dataset!r}; known: {known}; or give the path of a cube.nc"])
+        raise InvalidFile(
+            str(config), [f"datasets: no data set {dataset!r}; known: {known}; or give the path of a cube.nc"]
+        )
     from regimebench.preprocess import prepare
 
     entry, raw = plan.datasets[dataset], out / dataset / "raw"
@@ -91,7 +95,10 @@ def _values(spec: MethodSpec, given: list[str]) -> dict[str, Any]:
     wrong = [text for text in given if text.partition("=")[0] not in spec.parameters or "=" not in text]
     if wrong:
         known = ", ".join(sorted(spec.parameters)) or "none"
-        raise InvalidFile("--param", [f"{text!r} is not name=value of a parameter of {spec.address}; known: {known}" for text in wrong])
+        raise InvalidFile(
+            "--param",
+            [f"{text!r} is not name=value of a parameter of {spec.address}; known: {known}" for text in wrong],
+        )
     return {text.partition("=")[0]: yaml.safe_load(text.partition("=")[2]) for text in given}
 
 

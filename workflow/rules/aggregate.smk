@@ -7,15 +7,15 @@ rule aggregate:
     output:
         multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
-    params:
-        settings=lambda wildcards: json.dumps(jobs.table_settings(PLAN, wildcards.dataset)),
-        tables=f"{RESULTS}/tables",
     log:
         f"{RESULTS}/logs/aggregate/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/aggregate/{{dataset}}.jsonl"
     conda:
         "../../environment.yml"
+    params:
+        settings=lambda wildcards: json.dumps(jobs.table_settings(PLAN, wildcards.dataset)),
+        tables=f"{RESULTS}/tables",
     shell:
         "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores} --runs {input.runs}"
         " --printed {input.printed} --tables {params.tables} > {log} 2>&1"

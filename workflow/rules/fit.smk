@@ -10,8 +10,6 @@ for method_id in PLAN.method_ids():
             plugin=jobs.sources(PLAN, method_id),
         output:
             f"{RESULTS}/{{dataset}}/{method_id}/{{variant}}/batch-{{number}}.json",
-        params:
-            job=jobs.fit_job(PLAN, method_id),
         log:
             f"{RESULTS}/logs/fit/{{dataset}}.{method_id}.{{variant}}.{{number}}.log",
         benchmark:
@@ -23,6 +21,8 @@ for method_id in PLAN.method_ids():
             mem_mb=need["mem_mb"],
             runtime=need["runtime"],
             gpu=need["gpu"],
+        params:
+            job=jobs.fit_job(PLAN, method_id),
         shell:
             "python -m regimebench fit-batch --job {params.job:q} --cube {input.cube} --batch {output}"
             " --threads {threads} > {log} 2>&1"

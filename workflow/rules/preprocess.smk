@@ -4,15 +4,15 @@ rule preprocess:
         code="regimebench/preprocess.py",
     output:
         cube=f"{RESULTS}/{{dataset}}/cube.nc",
-    params:
-        settings=lambda wildcards: json.dumps(PLAN.datasets[wildcards.dataset].settings()),
-        truth=f"{RESULTS}/truth/{{dataset}}.csv",
     log:
         f"{RESULTS}/logs/preprocess/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocess/{{dataset}}.jsonl"
     conda:
         "../../environment.yml"
+    params:
+        settings=lambda wildcards: json.dumps(PLAN.datasets[wildcards.dataset].settings()),
+        truth=f"{RESULTS}/truth/{{dataset}}.csv",
     shell:
         "python -m regimebench preprocess --settings {params.settings:q} --manifest {input.manifest}"
         " --cube {output.cube} --truth {params.truth} > {log} 2>&1"

@@ -7,13 +7,13 @@ rule report:
         code=jobs.code("report.py", "maps.py"),
     output:
         f"{RESULTS}/report/index.html",
-    params:
-        settings=json.dumps(jobs.report_settings(PLAN)),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
         f"{RESULTS}/benchmarks/report.jsonl"
     conda:
         "../../environment.yml"
+    params:
+        settings=json.dumps(jobs.report_settings(PLAN)),
     shell:
         "python -m regimebench report --settings {params.settings:q} --page {output} > {log} 2>&1"
