@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch.nn.utils import skip_init
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Return linear layers ``sizes[0] -> ... -> sizes[-1]``, ReLU between them, weights not yet initialised."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         layers += [skip_init(nn.Linear, n_in, n_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 

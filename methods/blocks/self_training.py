@@ -21,7 +21,7 @@ class SelfTraining:
     labels: np.ndarray
     steps: int
     stop_reason: str
-    history: dict[str, list[float]] = field(default_factory=lambda: {"clustering": [], "labels_changed": []})
+    history: dict[str, list[float]] = field(default_factory=dict)
 
 
 def self_train(
@@ -65,7 +65,7 @@ def self_train(
     """
     if max_steps == 0:
         return SelfTraining(labels, 0, "no clustering steps asked for")
-    found = SelfTraining(labels, 0, "step limit reached")
+    found = SelfTraining(labels, 0, "step limit reached", {"labels_changed": [], "clustering": []})
     current = optimiser()
     while True:
         with torch.no_grad():

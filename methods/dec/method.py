@@ -113,5 +113,5 @@ def unit_scale(x: Tensor) -> Tensor:
     """
     mean_square = x.double().square().mean().item()
     if mean_square == 0:
-        raise ValueError("all values of the cube are 0; DEC scales its input by their mean square, which must be positive")
+        raise ValueError("all values of the cube are 0; DEC divides its input by their mean square: check the data")
     return x / mean_square**0.5
