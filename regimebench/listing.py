@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
 from regimebench import registry
 
@@ -12,7 +11,9 @@ METHOD_COLUMNS = ("address", "title", "kind", "framework", "fidelity", "summary"
 
 def method_rows() -> list[tuple[str, ...]]:
     """Return one row per address: address, title, kind, framework, fidelity, summary."""
-    return [tuple(str(getattr(registry.method(address), key)) for key in METHOD_COLUMNS) for address in registry.addresses()]
+    return [
+        tuple(str(getattr(registry.method(address), key)) for key in METHOD_COLUMNS) for address in registry.addresses()
+    ]
 
 
 def dataset_rows() -> list[tuple[str, str, str]]:
@@ -23,14 +24,12 @@ def dataset_rows() -> list[tuple[str, str, str]]:
 
 def show() -> None:
     """Print both lists."""
-    console = Console()
-    for title, columns, rows in (
-        ("Methods", METHOD_COLUMNS, method_rows()),
-        ("Data sets", ("plugin", "kind", "summary"), dataset_rows()),
-    ):
-        table = Table(title=f"{title} ({len(rows)})", title_justify="left")
-        for column in columns:
-            table.add_column(column, no_wrap=column in ("address", "plugin"))
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+    console = Console(highlight=False)
+    methods, datasets = method_rows(), dataset_rows()
+    console.print(f"[bold]Methods ({len(methods)})[/]")
+    for address, title, kind, framework, fidelity, summary in methods:
+        console.print(f"  [bold]{address}[/]  {title} [dim]({kind}, {framework}, {fidelity})[/]")
+        console.print(f"      {summary}", soft_wrap=True)
+    console.print(f"\n[bold]Data sets ({len(datasets)})[/]")
+    for name, kind, summary in datasets:
+        console.print(f"  [bold]{name}[/]  [dim]({kind})[/]\n      {summary}", soft_wrap=True)
