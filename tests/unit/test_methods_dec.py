@@ -1,0 +1,126 @@
+"""DEC and its variants on tiny cubes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from method_cubes import fit, make_cube, numpy_state, planted, plugin
+from sklearn.metrics import adjusted_rand_score
+
+from regimebench import registry
+
+ADDRESSES = registry.variants("dec")
+
+
+@pytest.fixture(scope="module")
+def clear():
+    return planted(noise=0.5)
+
+
+def test_dec_recovers_planted_means_and_lowers_its_losses(clear):
+    cube, truth = clear
+    found = fit("dec", cube, layer_steps=200, joint_steps=400, decay_steps=None, n_init=10)
+    assert adjusted_rand_score(truth, found.labels) > 0.9
+    assert list(found.history) == [
+        "layer_1",
+        "layer_2",
+        "layer_3",
+        "layer_4",
+        "autoencoder",
+        "labels_changed",
+        "clustering",
+    ]
+    assert all(found.history[name][-1] < found.history[name][0] for name in ("layer_1", "autoencoder"))
+    assert found.embedding.shape == (120, 10)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_seed_decides_alone_and_the_global_stream_is_left_as_it_was(address, clear):
+    cube, _ = clear
+    torch.manual_seed(1)
+    first = fit(address, cube, seed=3)
+    torch.manual_seed(2)
+    state, state_of_numpy = torch.get_rng_state(), numpy_state()
+    again = fit(address, cube, seed=3)
+    assert torch.equal(state, torch.get_rng_state())
+    np.testing.assert_array_equal(state_of_numpy, numpy_state())
+    np.testing.assert_array_equal(first.labels, again.labels)
+    np.testing.assert_array_equal(first.embedding, again.embedding)
+    assert not np.array_equal(first.embedding, fit(address, cube, seed=4).embedding)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_batch_of_seeds_equals_single_runs(address, clear):
+    cube, _ = clear
+    together = list(plugin(address, seed=0).fit_batch(cube, [5, 6]))
+    for seed, found in zip([5, 6], together, strict=True):
+        alone = fit(address, cube, seed=seed)
+        np.testing.assert_array_equal(found.labels, alone.labels)
+        np.testing.assert_array_equal(found.embedding, alone.embedding)
+
+
+def test_untrained_is_kmeans_on_the_initial_code(clear):
+    cube, _ = clear
+    found = fit("dec/untrained", cube, n_init=10)
+    assert found.epochs == 0
+    assert found.history == {}
+    assert found.stop_reason == "no clustering steps asked for"
+    centres = np.stack([found.embedding[found.labels == j].astype(float).mean(axis=0) for j in range(7)])
+    distance = np.linalg.norm(found.embedding[:, None].astype(float) - centres, axis=2)
+    assert np.mean(distance.argmin(axis=1) == found.labels) > 0.98
+
+
+def test_authors_settings_hardly_train(clear):
+    """At a rate of 1e-6 the labels of the first look stay, so the run ends at the second."""
+    cube, _ = clear
+    found = fit("dec/published_code", cube, max_steps=20000)
+    assert found.history["labels_changed"] == [0, 0]
+    assert found.stop_reason == "0.00% of the labels changed in 30 steps, below 1e-06"
+    assert found.embedding.shape == (120, 16)
+
+
+def test_parameters_are_those_of_encoder_and_centres(clear):
+    cube, _ = clear
+    sizes = [432, 64, 64, 128, 10]
+    expected = sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes)) + 7 * 10
+    assert fit("dec", cube).n_parameters == expected
+
+
+def test_epochs_count_all_phases(clear):
+    cube, _ = clear
+    found = fit("dec", cube, batch_size=40, layer_steps=3, joint_steps=6, max_steps=3, update_interval=3)
+    assert found.epochs == (4 * 3 + 6 + 3) / 3
+
+
+def test_scale_of_the_input_does_not_matter_to_the_papers_settings(clear):
+    cube, _ = clear
+    halved = make_cube(cube.values.astype(float))
+    halved.values[:] *= np.float32(0.5)
+    one, other = (
+        fit("dec", each, layer_steps=5, joint_steps=5) for each in (make_cube(cube.values.astype(float)), halved)
+    )
+    np.testing.assert_allclose(one.embedding, other.embedding, rtol=1e-3, atol=1e-6)
+
+
+def test_corrupted_input_is_trained_on_all_columns(clear):
+    cube, _ = clear
+    found = fit("dec", cube, input_corruption=0.2)
+    assert np.isfinite(found.history["layer_1"]).all()
+    assert not np.array_equal(found.embedding, fit("dec", cube).embedding)
+
+
+def test_an_empty_cube_is_named(clear):
+    cube, _ = clear
+    blank = make_cube(cube.values.astype(float))
+    blank.values[:] = 0
+    with pytest.raises(ValueError, match="all values of the cube are 0"):
+        fit("dec", blank)
+
+
+def test_a_rate_that_is_too_high_ends_with_a_sentence(clear):
+    cube, _ = clear
+    with pytest.raises(RuntimeError, match=r"the loss of layer_1 became .* lower the learning rate"):
+        fit("dec", cube, pretrain_lr=1e6)
