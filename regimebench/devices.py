@@ -87,8 +87,8 @@ def slot(
     reminder = 0.0
     while (taken := _take(places)) is None:
         if time.monotonic() >= reminder:
-            holders = ", ".join(sorted({_holder(path) for _, path in places}))
-            say(f"waiting for a GPU: all {len(places)} slots on {len(devices)} devices are in use by processes {holders}")
+            holders = ", ".join(sorted({str(holder(path).get("pid", "?")) for _, path in places}))
+            say(f"waiting for a GPU: the {len(places)} slots of this machine are in use by processes {holders}")
             reminder = time.monotonic() + REMIND_SECONDS
         pause(POLL_SECONDS)
     device, file = taken
@@ -106,7 +106,7 @@ def _take(places: list[tuple[str, Path]]) -> tuple[str, IO[str]] | None:
 
 def lock(path: Path) -> IO[str] | None:
     """Return ``path`` open and locked, with this process's id in it; None if another process holds it."""
-    file = open(path, "a+")
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -117,10 +117,6 @@ def lock(path: Path) -> IO[str] | None:
     file.write(json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
     file.flush()
     return file
-
-
-def _holder(path: Path) -> str:
-    return str(holder(path).get("pid", "?"))
 
 
 def holder(path: Path) -> dict[str, object]:

@@ -81,8 +81,8 @@ def machine() -> dict[str, Any]:
     """Return processor, cores and memory (GiB) of this machine."""
     system = os.uname()
     try:
-        text = Path("/proc/cpuinfo").read_text()
-        model = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), None)
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (OSError, ValueError):
         model = memory = None

@@ -129,6 +129,14 @@ def load(path: Path, verify_fit: bool = False) -> dict[str, Any]:
     return record
 
 
+def load_labels(folder: Path) -> Any:
+    """Return the labels in a seed's folder, an integer array of shape (time,)."""
+    import numpy as np
+
+    with np.load(folder / FIT, allow_pickle=False) as arrays:
+        return arrays["labels"]
+
+
 def finished(out: Path, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Return the usable records that exist for ``seeds``; damaged ones are left out, so that they are made again."""
     found = {}

@@ -6,7 +6,6 @@ import ctypes
 import gc
 import hashlib
 import os
-import random
 import resource
 import sys
 import time
@@ -18,46 +17,18 @@ from typing import Any
 import numpy as np
 
 from regimebench import provenance, records
+from regimebench.failures import describe
 from regimebench.method import ContractError, Cube, Fit, Method, check_fit
-from regimebench.registry import ROOT, MethodSpec
+from regimebench.registry import MethodSpec
 
-OUT_OF_MEMORY_TEXT = ("out of memory", "can't allocate memory", "not enough memory")
 BLOCK_VALUES = 4_000_000
-
-
-def describe(error: BaseException, spec: MethodSpec | None) -> tuple[str, str]:
-    """Return the record status and one sentence for an exception, with the plugin's line if it passed through one."""
-    if isinstance(error, ContractError):
-        return "error", str(error)
-    if isinstance(error, SystemExit):
-        return "error", f"the method called sys.exit({error.code!r}){_place(error, spec)}"
-    names = {base.__name__ for base in type(error).__mro__}
-    text = str(error) or "no message"
-    memory = names & {"MemoryError", "OutOfMemoryError"} or (
-        isinstance(error, RuntimeError) and any(part in text.lower() for part in OUT_OF_MEMORY_TEXT)
-    )
-    return "oom" if memory else "error", f"{type(error).__name__}: {text[:350]}{_place(error, spec)}"
-
-
-def _place(error: BaseException, spec: MethodSpec | None) -> str:
-    """Return the innermost line of the plugin, or of the shared blocks it uses, that the error came through."""
-    place = ""
-    if spec is not None:
-        for frame in traceback.extract_tb(error.__traceback__):
-            for folder, top in ((spec.folder, spec.folder.parents[1]), (ROOT / "methods", ROOT)):
-                path = Path(frame.filename)
-                if path.is_relative_to(folder):
-                    place = f" ({path.relative_to(top).as_posix()}, line {frame.lineno})"
-                    break
-    return place
 
 
 def reseed(seed: int) -> None:
     """Set every global random state from ``seed``, so that no seed depends on what ran before it."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    if torch := sys.modules.get("torch"):
-        torch.manual_seed(seed)
+    for module, function in (("random", "seed"), ("numpy.random", "seed"), ("torch", "manual_seed")):
+        if module in sys.modules:
+            getattr(sys.modules[module], function)(seed % 2**32)
 
 
 class Meter:
@@ -131,6 +102,36 @@ def _peak_memory_mib(resettable: bool) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def _count(value: Any) -> int:
+    if int(value) != value or value < 0:
+        raise ValueError
+    return int(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value[:200]
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a field of the record as a plain Python object."""
+    if value is None:
+        return None
+    convert, allowed = PLAIN_FIELDS[name]
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ContractError(f"{name} is {value!r}; allowed is {allowed} or None") from error
+
+
+PLAIN_FIELDS = {
+    "epochs": (_count, "a whole number, 0 or more,"),
+    "n_parameters": (_count, "a whole number, 0 or more,"),
+    "stop_reason": (_text, "text"),
+}
+
+
 class Seeds:
     """One method on one cube with each of a list of seeds, reported through ``send``."""
 
@@ -167,7 +168,7 @@ class Seeds:
         except BaseException as error:
             traceback.print_exc()
             if len(group) == 1:
-                status, message = describe(error, self.spec)
+                status, message = describe(error, self.spec.folder)
                 outcomes[group[0]] = {"status": status, "message": message}
         shares = meter.shares(max(1, len(outcomes)))
         shared = {**shares, "seeds_together": len(group), "versions": provenance.versions()}
@@ -183,17 +184,21 @@ class Seeds:
             meter.start()
             try:
                 if fits is None:
-                    method = self.plugin(
-                        n_clusters=self.job["n_clusters"], seed=seed, device=self.order["device"], **self.job["parameters"]
-                    )
-                    method.progress = self.progress
-                    fits = iter(method.fit_batch(self.cube, list(group)))
+                    fits = iter(self._method(seed).fit_batch(self.cube, list(group)))
                 fit = next(fits, None)
             finally:
                 meter.stop()
             if fit is None:
-                raise ContractError(f"fit_batch gave {group.index(seed)} results for {len(group)} seeds; one each is required")
+                raise ContractError(
+                    f"fit_batch gave {group.index(seed)} results for {len(group)} seeds; one per seed is due"
+                )
             outcomes[seed] = self._accept(seed, fit)
+
+    def _method(self, seed: int) -> Method:
+        chosen = {"n_clusters": self.job["n_clusters"], "seed": seed, "device": self.order["device"]}
+        method = self.plugin(**chosen, **self.job["parameters"])
+        method.progress = self.progress
+        return method
 
     def _accept(self, seed: int, fit: Any) -> dict[str, Any]:
         """Return what the record says about a result, and store its arrays, if it keeps the contract."""
@@ -202,16 +207,17 @@ class Seeds:
             fit = check_fit(fit, self.cube.n_days, n_clusters)
             rmse = _reconstruction_rmse(fit, self.cube)
             arrays = _arrays(fit)
-            plain = {name: _plain(name, getattr(fit, name), kind) for name, kind in PLAIN_FIELDS.items()}
+            plain = {name: _plain(name, getattr(fit, name)) for name in PLAIN_FIELDS}
         except ContractError as error:
             return {"status": "error", "message": str(error)}
         sizes = np.bincount(fit.labels, minlength=n_clusters)
         found = int(np.count_nonzero(sizes))
         degenerate = found == 1 and n_clusters > 1
+        message = f"all {fit.labels.size} days are in one cluster; {n_clusters} were asked for" if degenerate else ""
         stored, digest = _store(records.seed_folder(Path(self.job["out"]), seed), arrays)
         return {
             "status": "degenerate" if degenerate else "ok",
-            "message": f"all {fit.labels.size} days are in one cluster; {n_clusters} were asked for" if degenerate else "",
+            "message": message,
             "clusters_found": found,
             "cluster_sizes": sizes.tolist(),
             "reconstruction_rmse": rmse,
@@ -219,21 +225,6 @@ class Seeds:
             "file": stored,
             "sha256": digest,
         }
-
-
-PLAIN_FIELDS = {"epochs": int, "n_parameters": int, "stop_reason": str}
-
-
-def _plain(name: str, value: Any, kind: type) -> Any:
-    if value is None or (kind is str and isinstance(value, str)):
-        return value and value[:200]
-    try:
-        if kind is int and int(value) == value and value >= 0:
-            return int(value)
-    except (TypeError, ValueError):
-        pass
-    allowed = "text" if kind is str else "a whole number, 0 or more"
-    raise ContractError(f"{name} is {value!r}; {allowed} or None is allowed")
 
 
 def _arrays(fit: Fit) -> dict[str, np.ndarray]:
@@ -255,7 +246,8 @@ def _reconstruction_rmse(fit: Fit, cube: Cube) -> float | None:
     if fit.reconstruction is None:
         return None
     if np.shape(fit.reconstruction) != cube.values.shape:
-        raise ContractError(f"reconstruction has shape {np.shape(fit.reconstruction)}; the cube's is {cube.values.shape}")
+        found = np.shape(fit.reconstruction)
+        raise ContractError(f"reconstruction has shape {found}; the shape of the cube is required: {cube.values.shape}")
     total, days = 0.0, max(1, BLOCK_VALUES // max(1, cube.mask.size))
     for start in range(0, cube.n_days, days):
         block = slice(start, start + days)
@@ -265,7 +257,7 @@ def _reconstruction_rmse(fit: Fit, cube: Cube) -> float | None:
 
 
 def _store(folder: Path, arrays: dict[str, np.ndarray]) -> tuple[str, str]:
-    """Write the arrays under a temporary name, which the supervisor replaces by ``fit.npz``; return name and SHA-256."""
+    """Write the arrays under a temporary name, which the supervisor changes; return the name and the SHA-256."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f".{records.FIT}.{os.getpid()}.tmp"
     with open(path, "w+b") as file:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from regimebench import processes
+from regimebench.failures import describe
 
 PROGRESS_SECONDS = 0.5
 
@@ -57,7 +58,7 @@ def start_guard(pipe: int) -> int:
 
 
 def refuse_truth() -> None:
-    """Make every attempt to open a file under a folder named ``truth`` fail: a method may not see the planted labels."""
+    """Make opening any file under a folder named ``truth`` fail: a method may not see the planted labels."""
     start = os.getcwd()
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -68,7 +69,7 @@ def refuse_truth() -> None:
             path = os.fsdecode(path)
         # Relative to the start, so that a project may itself lie under a folder of that name.
         if isinstance(path, str) and "truth" in path and "truth" in os.path.relpath(path, start).split(os.sep):
-            raise PermissionError("a method may not read files under a folder named 'truth'; it gets the cube and nothing else")
+            raise PermissionError("a method may not open files under a folder named 'truth'; it gets the cube, no more")
 
     sys.addaudithook(hook)
 
@@ -88,7 +89,7 @@ def progress_reporter(events: Events) -> Callable[[str, int, int], None]:
         now = time.monotonic()
         if now - last >= PROGRESS_SECONDS:
             last = now
-            events.send("progress", text=f"{str(message)[:200]} {int(done)}/{int(total)}")
+            events.send("progress", text=f"{message} {done}/{total}"[:200])
 
     return report
 
@@ -105,10 +106,11 @@ def main(events_fd: int, requests_fd: int, guard_fd: int) -> NoReturn:
         faulthandler.register(signal.SIGUSR1, all_threads=True)
         job = json.loads(requests.readline())
         code = _run(job, events, requests.readline, guard)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.kill(guard, signal.SIGKILL)
-    os.waitpid(guard, 0)
+    with contextlib.suppress(OSError, ValueError):  # a plugin may have closed them, or reaped the guard
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.kill(guard, signal.SIGKILL)
+        os.waitpid(guard, 0)
     os._exit(code)  # without a framework's long farewell
 
 
@@ -117,7 +119,7 @@ def _run(job: dict[str, Any], events: Events, request: Callable[[], str], guard:
     try:
         from regimebench import registry
         from regimebench.cube import read_cube
-        from regimebench.seeds import Seeds, describe
+        from regimebench.seeds import Seeds
 
         spec = registry.method(job["address"])
         cube = read_cube(job["cube"], verify=True)
@@ -133,9 +135,7 @@ def _run(job: dict[str, Any], events: Events, request: Callable[[], str], guard:
         plugin = registry.load(spec)
     except BaseException as error:
         traceback.print_exc()
-        from regimebench.seeds import describe
-
-        status, message = describe(error, spec)
+        status, message = describe(error, spec and spec.folder)
         events.send("failed", status=status, message=f"the worker could not start: {message}")
         return 1
     gc.collect()
