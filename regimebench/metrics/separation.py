@@ -110,7 +110,7 @@ class Linkage:
 
 
 def _column_extremes(table: np.ndarray, rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """Write the minimum and maximum over ``rows`` of each column into ``low`` and ``high``, in tiles that stay cached."""
+    """Write the least and largest over ``rows`` of each column into ``low`` and ``high``, in tiles that stay cached."""
     for start in range(0, table.shape[1], TILE_COLUMNS):
         columns = slice(start, start + TILE_COLUMNS)
         tile = table[rows, columns]
