@@ -70,7 +70,9 @@ def fit(
     dataset: Annotated[str, typer.Argument(help="Data set in the configuration, or the path of a cube.nc.")],
     seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
     config: ConfigOption = Path("config/demo.yaml"),
-    param: Annotated[list[str] | None, typer.Option("--param", help="name=value, as in method.yaml; repeatable.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="name=value, as in method.yaml; repeatable.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for record and labels.")] = Path("results/single"),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: int = 1,
@@ -151,12 +153,13 @@ def _dataset(settings: dict[str, Any]) -> Any:
 def main() -> None:
     """Run the command line; errors meant for users are printed as sentences, without a traceback."""
     from regimebench.dataset import DataError
+    from regimebench.records import InvalidRecord
     from regimebench.registry import UnknownPlugin
     from regimebench.schema import InvalidFile
 
     try:
         app()
-    except (DataError, UnknownPlugin, InvalidFile) as error:
+    except (DataError, InvalidFile, InvalidRecord, UnknownPlugin) as error:
         sys.exit(f"Error: {error}")
 
 

@@ -41,7 +41,10 @@ class Failed(AssertionError):
 
 def check_plugin(name: str) -> list[Result]:
     """Run the suite on a method address or a data set plugin."""
-    if name.partition("/")[0] in registry.folders("methods") or (registry.ROOT / "methods" / name / "method.yaml").is_file():
+    if (
+        name.partition("/")[0] in registry.folders("methods")
+        or (registry.ROOT / "methods" / name / "method.yaml").is_file()
+    ):
         spec = registry.method(name)
         checks = _method_checks(spec)
     else:
@@ -113,7 +116,9 @@ def _method_checks(spec: MethodSpec) -> Iterator[tuple[str, Callable[[], str | N
 
 def _readme(folder: Path) -> None:
     path = folder / "README.md"
-    _require(path.is_file() and len(path.read_text().split()) >= 20, f"{folder.name}/README.md is missing or says nothing")
+    _require(
+        path.is_file() and len(path.read_text().split()) >= 20, f"{folder.name}/README.md is missing or says nothing"
+    )
 
 
 def _imports(folder: Path, kind: str) -> None:
@@ -179,7 +184,10 @@ def _deterministic(spec: MethodSpec) -> None:
     np.random.seed(12345)  # noqa: NPY002
     second = _fit(spec, cube, seed=3)
     differ = int((first.labels != second.labels).sum())
-    _require(differ == 0, f"{differ} days got another label in a second fit with the same seed; derive all randomness from seed")
+    _require(
+        differ == 0,
+        f"{differ} days got another label in a second fit with the same seed; derive all randomness from seed",
+    )
 
 
 def _batch(spec: MethodSpec) -> None:
@@ -212,7 +220,9 @@ def _supervised(spec: MethodSpec) -> str:
         (base / "truth").mkdir()
         (base / "truth" / "check.csv").write_text("date,truth\n")
         params = {**spec.parameters, **spec.smoke}
-        (record,) = run_supervised(spec, params, base / "cube.nc", base / "out", [0], CLUSTERS, deadline=DEADLINE_SECONDS)
+        (record,) = run_supervised(
+            spec, params, base / "cube.nc", base / "out", [0], CLUSTERS, deadline=DEADLINE_SECONDS
+        )
     _require(record["status"] in ("ok", "degenerate"), f"status {record['status']}: {record['message']}")
     return f"{record['seconds']:.1f} s, {record['peak_rss_mib']:.0f} MiB"
 
@@ -233,7 +243,9 @@ def _dataset_constructs(spec: DatasetSpec, params: dict) -> None:
 
 def _problems(spec: DatasetSpec, params: dict) -> str:
     found = registry.load(spec)(**params).problems()
-    _require(isinstance(found, list) and all(isinstance(text, str) for text in found), "problems() must return sentences")
+    _require(
+        isinstance(found, list) and all(isinstance(text, str) for text in found), "problems() must return sentences"
+    )
     return "; ".join(found) or "nothing is missing"
 
 

@@ -64,7 +64,9 @@ def _packages() -> Iterator[Finding]:
             yield Finding(False, f"{requirement.name} is not installed; `make demo` sets everything up")
             continue
         same = requirement.specifier.contains(Version(found).public)
-        yield Finding(same, f"{requirement.name} {found}" + ("" if same else f" (pinned: {requirement.specifier})"), False)
+        yield Finding(
+            same, f"{requirement.name} {found}" + ("" if same else f" (pinned: {requirement.specifier})"), False
+        )
 
 
 def _machine() -> Iterator[Finding]:
@@ -77,7 +79,11 @@ def _machine() -> Iterator[Finding]:
 
 def _devices() -> Iterator[Finding]:
     found = devices.available()
-    text = f"{len(found)} GPU(s): {', '.join(found)}" if found else "no GPU: deep methods run on the CPU, and slowly at full size"
+    text = (
+        f"{len(found)} GPU(s): {', '.join(found)}"
+        if found
+        else "no GPU: deep methods run on the CPU, and slowly at full size"
+    )
     yield Finding(bool(found), text, required=False)
 
 

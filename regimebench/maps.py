@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.optimize import linear_sum_assignment
 
 from regimebench.dataset import Cube
 
@@ -53,11 +54,11 @@ def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -
         departures = means[..., row] - overall[..., row]
         limit = float(np.nanmax(np.abs(departures))) or 1.0
         first = _field(axes[row, 0], cube, overall[..., row], coast, cmap="viridis")
-        figure.colorbar(first, ax=axes[row, 0], shrink=0.85, aspect=15)
+        figure.colorbar(first, ax=axes[row, 0], shrink=0.85, aspect=15).ax.tick_params(labelsize=7)
         axes[row, 0].set_ylabel(f"{name} ({units})" if units else name)
         for column, departure in enumerate(departures, start=1):
             image = _field(axes[row, column], cube, departure, coast, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        figure.colorbar(image, ax=axes[row, 1:], shrink=0.85, aspect=15)
+        figure.colorbar(image, ax=axes[row, 1:], shrink=0.85, aspect=15).ax.tick_params(labelsize=7)
     axes[0, 0].set_title("mean", fontsize=9)
     for column, size in enumerate(sizes, start=1):
         axes[0, column].set_title(f"cluster {column}: {size} days", fontsize=9)
@@ -68,29 +69,47 @@ def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -
 
 
 def draw_calendar(cube: Cube, rows: list[tuple[str, np.ndarray]], path: Path) -> None:
-    """Save one strip per method: the cluster of each day, in order of time, clusters coloured by size."""
+    """Save one strip per method: the cluster of each day, in order of time.
+
+    The first row's clusters are coloured by size; every other row takes the colours that overlap most with the first's,
+    so that rows that agree look alike.
+    """
     figure = Figure(figsize=(10, 0.8 + 0.28 * len(rows)), layout="constrained")
     axis = figure.subplots()
-    ranked = np.stack([_by_size(labels) for _, labels in rows])
-    axis.imshow(ranked, aspect="auto", interpolation="nearest", cmap="tab10", vmin=-0.5, vmax=9.5)
+    reference = _by_size(rows[0][1])
+    colours = np.stack([_matched(labels, reference) for _, labels in rows])
+    axis.imshow(colours % 20, aspect="auto", interpolation="nearest", cmap="tab20", vmin=-0.5, vmax=19.5)
     axis.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
     ticks = np.linspace(0, cube.n_days - 1, 7).astype(int)
     axis.set_xticks(ticks, [str(cube.time[tick].astype("datetime64[D]")) for tick in ticks], fontsize=8)
-    axis.set_title("Cluster of each day (colours by size of cluster, largest first)", fontsize=10)
+    axis.set_title("Cluster of each day, colours matched to the first row", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 
 def _by_size(labels: np.ndarray) -> np.ndarray:
+    """Return labels renamed 0, 1, ... from the largest cluster to the smallest."""
     names, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     rank = np.empty(len(names), dtype=int)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(names))
-    return rank[inverse] % 10
+    return rank[inverse]
+
+
+def _matched(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return labels renamed so that as many days as possible agree with ``reference``."""
+    own = _by_size(labels)
+    size = max(own.max(), reference.max()) + 1
+    overlap = np.zeros((size, size), dtype=int)
+    np.add.at(overlap, (own, reference), 1)
+    _, names = linear_sum_assignment(-overlap)
+    return names[own]
 
 
 def _field(axis, cube: Cube, values: np.ndarray, coast, **style):
     image = axis.pcolormesh(cube.lon, cube.lat, values, shading="nearest", **style)
     axis.tick_params(labelsize=7)
+    axis.xaxis.set_major_formatter("{x:g}°")
+    axis.yaxis.set_major_formatter("{x:g}°")
     if coast is not None:
         lon, lat, land = coast
         axis.contour(lon, lat, land, levels=[0.5], colors="0.25", linewidths=0.6)

@@ -125,12 +125,16 @@ def _relative(path: Path) -> Path:
 def _parameter_problems(meta: dict[str, Any]) -> list[str]:
     """Return smoke values that name no declared parameter."""
     base = set(meta["parameters"])
-    found = [f"smoke.{key}: no parameter has this name; known: {', '.join(sorted(base))}"
-             for key in sorted(set(meta.get("smoke") or {}) - base)]
+    found = [
+        f"smoke.{key}: no parameter has this name; known: {', '.join(sorted(base))}"
+        for key in sorted(set(meta.get("smoke") or {}) - base)
+    ]
     for name, variant in (meta.get("variants") or {}).items():
         own = base | set(variant.get("parameters") or {})
-        found += [f"variants.{name}.smoke.{key}: no parameter has this name; known: {', '.join(sorted(own))}"
-                  for key in sorted(set(variant.get("smoke") or {}) - own)]
+        found += [
+            f"variants.{name}.smoke.{key}: no parameter has this name; known: {', '.join(sorted(own))}"
+            for key in sorted(set(variant.get("smoke") or {}) - own)
+        ]
     return found
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from regimebench import __version__
-from regimebench.aggregate import best_runs, tables_of
+from regimebench.aggregate import HEADLINE, best_runs, tables_of
 from regimebench.cube import read_cube
 from regimebench.dataset import Cube
 from regimebench.maps import draw_calendar, draw_cluster_means
@@ -36,7 +36,9 @@ def report(settings: dict[str, Any], page: Path) -> None:
 
 def _version() -> str:
     git = git_state()
-    return f"{__version__}, commit {git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git else __version__
+    if not git:
+        return __version__
+    return f"{__version__}, commit {git['commit'][:10]}" + (" with changes" if git["dirty"] else "")
 
 
 def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, Any]:
@@ -67,13 +69,13 @@ def _labels(results: Path, dataset: str, address: str, seed: int) -> np.ndarray:
 def _figures(
     folder: Path, settings: dict[str, Any], cube: Cube, best: pd.DataFrame, labels: dict[str, np.ndarray]
 ) -> list[tuple[Path, str]]:
-    found = []
-    if labels:
-        calendar = folder / "calendar.png"
-        draw_calendar(cube, list(labels.items()), calendar)
-        found.append((calendar, "The best run of each row, day by day."))
-    chosen = best.loc[list(labels)].sort_values("silhouette", ascending=False).index[:MAPS_SHOWN]
-    for address in chosen:
+    ordered = [address for address in best.sort_values(HEADLINE, ascending=False).index if address in labels]
+    if not ordered:
+        return []
+    calendar = folder / "calendar.png"
+    draw_calendar(cube, [(address, labels[address]) for address in ordered], calendar)
+    found = [(calendar, "The best run of each row, day by day; rows in order of their cosine silhouette.")]
+    for address in ordered[:MAPS_SHOWN]:
         path = folder / f"{address.replace('/', '.')}.png"
         draw_cluster_means(cube, labels[address], f"{settings['title']}, {address}", path)
         found.append((path, f"{address}: cluster means in physical units, best run by cosine silhouette."))

@@ -22,7 +22,9 @@ def create(kind: str, name: str) -> str:
     """
     single = kind[:-1]
     if not NAME.fullmatch(name):
-        raise InvalidFile(name, ["a plugin's name is its folder: lower-case letters, digits and underscores, a letter first"])
+        raise InvalidFile(
+            name, ["a plugin's name is its folder: lower-case letters, digits and underscores, a letter first"]
+        )
     folder = ROOT / kind / name
     if name in folders(kind) or folder.exists():
         raise InvalidFile(f"{kind}/{name}", ["exists already; choose another name"])

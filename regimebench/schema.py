@@ -50,7 +50,9 @@ def load_yaml(path: Path) -> Any:
 
 def problems(document: Any, name: str) -> list[str]:
     """Return every way in which ``document`` breaks the schema ``name``, as ``path: sentence``."""
-    found = sorted(_validator(name).iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path])
+    found = sorted(
+        _validator(name).iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path]
+    )
     return [line for error in found for line in _sentences(error)]
 
 

@@ -10,8 +10,21 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-LATEX = {"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "±": r"$\pm$", "≥": r"$\geq$", "–": "--", "†": r"$\dagger$",
-         "↑": r"$\uparrow$", "↓": r"$\downarrow$", "≈": r"$\approx$", "Δ": r"$\Delta$", "α": r"$\alpha$"}
+LATEX = {
+    "_": r"\_",
+    "%": r"\%",
+    "&": r"\&",
+    "#": r"\#",
+    "±": r"$\pm$",
+    "≥": r"$\geq$",
+    "–": "--",
+    "†": r"$\dagger$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "≈": r"$\approx$",
+    "Δ": r"$\Delta$",
+    "α": r"$\alpha$",
+}
 
 
 @dataclass(frozen=True)
@@ -81,8 +94,13 @@ def _tabulate(table: Table, show: Callable[[Cell], str], head: Callable[[str], s
     rows = [[show(cell) for cell in row] for row in table.rows]
     align = ["left", *["right"] * (len(table.header) - 1)]
     form = "latex_raw" if form == "latex_booktabs" else form
-    text = tabulate(rows, headers=[head(h) for h in table.header], tablefmt=form, colalign=align if rows else None,
-                    disable_numparse=True)
+    text = tabulate(
+        rows,
+        headers=[head(h) for h in table.header],
+        tablefmt=form,
+        colalign=align if rows else None,
+        disable_numparse=True,
+    )
     return _booktabs(text) if form == "latex_raw" else text
 
 

@@ -15,7 +15,7 @@ rule aggregate:
         "../../environment.yml"
     params:
         settings=lambda wildcards: json.dumps(jobs.table_settings(PLAN, wildcards.dataset)),
-        tables=f"{RESULTS}/tables",
+        tables=subpath(output[0], parent=True),
     shell:
         "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores} --runs {input.runs}"
         " --printed {input.printed} --tables {params.tables} > {log} 2>&1"
