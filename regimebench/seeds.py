@@ -22,6 +22,7 @@ from regimebench.method import ContractError, Cube, Fit, Method, check_fit
 from regimebench.registry import MethodSpec
 
 BLOCK_VALUES = 4_000_000
+NOTHING = object()
 
 
 def reseed(seed: int) -> None:
@@ -143,10 +144,10 @@ class Seeds:
         cube: Cube,
         order: Mapping[str, Any],
         send: Callable[..., None],
-        progress: Callable[[str, int, int], None],
+        reporter: Callable[[], Callable[[str, int, int], None]],
     ) -> None:
         self.job, self.spec, self.plugin, self.cube, self.order = job, spec, plugin, cube, order
-        self.send, self.progress = send, progress
+        self.send, self.reporter = send, reporter
 
     def run(self) -> None:
         """Fit every seed; a seed that fails does not take others with it."""
@@ -185,10 +186,10 @@ class Seeds:
             try:
                 if fits is None:
                     fits = iter(self._method(seed).fit_batch(self.cube, list(group)))
-                fit = next(fits, None)
+                fit = next(fits, NOTHING)
             finally:
                 meter.stop()
-            if fit is None:
+            if fit is NOTHING:
                 raise ContractError(
                     f"fit_batch gave {group.index(seed)} results for {len(group)} seeds; one per seed is due"
                 )
@@ -197,7 +198,7 @@ class Seeds:
     def _method(self, seed: int) -> Method:
         chosen = {"n_clusters": self.job["n_clusters"], "seed": seed, "device": self.order["device"]}
         method = self.plugin(**chosen, **self.job["parameters"])
-        method.progress = self.progress
+        method.progress = self.reporter()
         return method
 
     def _accept(self, seed: int, fit: Any) -> dict[str, Any]:

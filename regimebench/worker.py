@@ -141,7 +141,7 @@ def _run(job: dict[str, Any], events: Events, request: Callable[[], str], guard:
     gc.collect()
     gc.freeze()  # what is loaded now stays, so that collecting between seeds is quick
     events.send("ready")
-    Seeds(job, spec, plugin, cube, order, events.send, progress_reporter(events)).run()
+    Seeds(job, spec, plugin, cube, order, events.send, lambda: progress_reporter(events)).run()
     return 0
 
 

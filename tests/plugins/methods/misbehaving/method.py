@@ -1,4 +1,7 @@
-"""A method that misbehaves on purpose, in the way ``how`` says and for the seeds in ``bad_seeds``."""
+"""A method that misbehaves on purpose, in the way ``how`` says and for the seeds in ``bad_seeds``.
+
+``how`` is the name of a function below, or a list of them: one for each bad seed in turn.
+"""
 
 import ctypes
 import os
@@ -86,9 +89,10 @@ def one_cluster(cube, good):
 
 def prints(cube, good):
     line = b"all work and no play makes a dull method\n" * 1000
-    end = time.monotonic() + 1.0
-    while time.monotonic() < end:
+    os.write(1, b"first line\n")
+    for _ in range(100):
         os.write(1, line)
+    os.write(1, b"last line\n")
     return good
 
 
@@ -127,6 +131,14 @@ def returns_nothing(*_):
     return None
 
 
+def returns_odd_epochs(cube, good):
+    return Fit(good, epochs=2.5)
+
+
+def returns_other_cells(cube, good):
+    return Fit(good, reconstruction=np.zeros((cube.n_days, 1)))
+
+
 class Plugin(Method):
     """Labels from the global random state; every fit adds a line to the file ``counter``."""
 
@@ -138,7 +150,9 @@ class Plugin(Method):
         time.sleep(self.params["pause"])
         labels = GLOBAL.randint(self.n_clusters, size=cube.n_days)
         labels[: self.n_clusters] = range(self.n_clusters)
-        bad = self.params["bad_seeds"]
+        bad, how = self.params["bad_seeds"], self.params["how"]
         if bad is None or self.seed in bad:
-            labels = globals()[self.params["how"]](cube, labels)
+            labels = globals()[how if isinstance(how, str) else how[bad.index(self.seed)]](cube, labels)
+        if labels is None or isinstance(labels, Fit):
+            return labels
         return Fit(labels, n_parameters=0, epochs=1, history={"loss": [1.0, 0.5]})

@@ -1,0 +1,480 @@
+"""The fit stage with methods that misbehave: what is recorded, what is computed again, and what is left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regimebench import records
+from regimebench.cube import write_cube
+from regimebench.dataset import Cube
+from regimebench.fit import Job, fit_command, parse_seeds, run_batch, worker_environment
+from regimebench.registry import ROOT
+from regimebench.schema import problems
+
+PLUGINS = ROOT / "tests" / "plugins"
+PATIENCE = 60.0  # seconds to wait for something that happens at once on an idle machine
+DAYS = 40
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory):
+    values = np.random.default_rng(0).random((DAYS, 4, 5, 2), dtype=np.float32)
+    shape = values.shape[1:]
+    path = tmp_path_factory.mktemp("data") / "cube.nc"
+    write_cube(
+        Cube(
+            values=values,
+            mask=np.ones(shape, dtype=bool),
+            time=np.datetime64("2020-01-01") + np.arange(DAYS),
+            lat=np.linspace(50, 40, 4),
+            lon=np.linspace(0, 10, 5),
+            variables=("t2m", "msl"),
+            units=("K", "Pa"),
+            minimum=np.zeros(shape),
+            scale=np.ones(shape),
+        ),
+        path,
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def plugins(monkeypatch):
+    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(PLUGINS))
+    monkeypatch.setenv("CDSAPI_KEY", "0123456789abcdef")
+    monkeypatch.delenv("REGIMEBENCH_DRIVER_PID", raising=False)
+
+
+@pytest.fixture
+def described(cube, tmp_path):
+    """Return a function that describes a job on the test cube."""
+
+    def make(how, bad=(1,), seeds=(0, 1, 2), address="misbehaving", pause=0.0, **more):
+        chosen = {"how": how, "bad_seeds": list(bad), "pause": pause, "counter": str(tmp_path / "counter")}
+        job = {
+            "dataset": "demo",
+            "address": address,
+            "cube": str(cube),
+            "seeds": list(seeds),
+            "n_clusters": 3,
+            "parameters": chosen,
+            "batch": str(tmp_path / "out" / "batch-0.json"),
+            "memory_mib": 400,
+            "deadline_seconds": 30.0,
+        }
+        return {**job, **more}
+
+    return make
+
+
+def run(job):
+    said = []
+    return run_batch(Job.from_json(job), said.append), said
+
+
+def fits(job):
+    """Return how often each seed was fitted."""
+    path = Path(job["parameters"]["counter"])
+    seeds = [int(line.split()[0]) for line in path.read_text().splitlines()] if path.exists() else []
+    return {seed: seeds.count(seed) for seed in sorted(set(seeds))}
+
+
+def labels(job, seed):
+    return records.load_labels(records.seed_folder(Path(job["batch"]).parent, seed))
+
+
+def carrying(text):
+    """Return the living processes whose environment holds ``text``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            alive = entry.name.isdigit() and (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+            if alive and text.encode() in (entry / "environ").read_bytes() and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition, what):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"waited {PATIENCE:.0f} s for {what}"
+        time.sleep(0.02)
+
+
+LINE = r"\(methods/misbehaving/method.py, line \d+\)"
+# Failures that the worker survives; then those that end it.
+REPORTED = {
+    "raises": ("error", rf"ValueError: the loss became NaN in epoch 3 {LINE}"),
+    "exits": ("error", rf"the method called sys.exit\(3\) {LINE}"),
+    "asks_for_too_much": ("oom", rf"MemoryError: Unable to allocate .* {LINE}"),
+    "too_few": ("error", r"labels have shape \(39,\); one label per day is required: \(40,\)"),
+    "nan": ("error", r"the label of day 5 is nan; labels are whole numbers 0..2"),
+    "floats": ("error", r"labels have type float64; an integer type is required"),
+    "outside": ("error", r"day \d+ has label 3; with 3 clusters labels are 0..2"),
+    "one_cluster": ("degenerate", r"all 40 days are in one cluster; 3 were asked for"),
+    "reads_truth": ("error", rf"PermissionError: a method may not open files under a folder named 'truth'.* {LINE}"),
+    "changes_the_cube": ("error", rf"ValueError: assignment destination is read-only {LINE}"),
+    "returns_nothing": ("error", r"fit returned NoneType; it must return a regimebench.method.Fit"),
+    "returns_odd_epochs": ("error", r"epochs is 2.5; allowed is a whole number, 0 or more, or None"),
+    "returns_other_cells": ("error", r"reconstruction has shape \(40, 1\); the shape of the cube is required: .*"),
+}
+LATE = r"no result after 1 s, the deadline \(resources.deadline_minutes in method.yaml\); last progress: drawing 1/2"
+FATAL = {
+    "exits_at_once": ("error", r"the worker process exited with code 4 \(os._exit, or a library that ends processes\)"),
+    "kills_itself": ("killed", r"the worker process was killed by SIGKILL"),
+    "crashes": ("killed", r"the worker process was killed by SIGSEGV"),
+    "hangs": ("timeout", LATE),
+    "hangs_in_c": ("timeout", LATE),
+    "prints_endlessly": ("timeout", LATE),
+    "forks_a_daemon": ("timeout", LATE),
+    "allocates": ("oom", r"the worker used 4\d\d MiB; its limit is 400 MiB \(resources.memory_mib in method.yaml\)"),
+}
+
+
+@pytest.fixture(scope="module")
+def reported(cube, tmp_path_factory):
+    """Return the records of one batch in which every second seed fails, each in another way."""
+    out = tmp_path_factory.mktemp("reported")
+    bad = [2 * i + 1 for i in range(len(REPORTED))]
+    parameters = {"how": list(REPORTED), "bad_seeds": bad, "pause": 0.0, "counter": str(out / "counter")}
+    job = Job("demo", "misbehaving", str(cube), tuple(range(bad[-1] + 2)), 3, parameters, str(out / "batch-0.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGIMEBENCH_PLUGINS", str(PLUGINS))
+        found = run_batch(job, lambda text: None)
+    return dict(zip(REPORTED, found[1::2], strict=True)), found[::2], out
+
+
+@pytest.mark.parametrize("how", REPORTED)
+def test_failure_the_worker_survives(reported, how):
+    record, out = reported[0][how], reported[2]
+    status, message = REPORTED[how]
+    assert record["status"] == status
+    assert re.fullmatch(message, record["message"])
+    assert problems(record, "record") == []
+    assert (records.seed_folder(out, record["seed"]) / "fit.npz").exists() == (status == "degenerate")
+
+
+def test_seeds_between_failures_are_fitted_once_by_one_worker(reported):
+    _, good, out = reported
+    assert {record["status"] for record in good} == {"ok"}
+    lines = (out / "counter").read_text().splitlines()
+    assert len(lines) == len({line.split()[0] for line in lines}) == len(REPORTED) + len(good)
+    assert len({line.split()[1] for line in lines}) == 1
+    assert list(out.glob("**/*.tmp")) == []
+
+
+@pytest.mark.parametrize("how", FATAL)
+def test_failure_that_ends_the_worker(described, how, monkeypatch):
+    mark = f"TEST_MARK={how}-{os.getpid()}"
+    monkeypatch.setenv(*mark.split("="))
+    status, message = FATAL[how]
+    job = described(how, deadline_seconds=1.0 if status == "timeout" else 30.0)
+    found, said = run(job)
+    assert [record["status"] for record in found] == ["ok", status, "ok"]
+    assert re.fullmatch(message, found[1]["message"])
+    assert all(problems(record, "record") == [] for record in found)
+    assert fits(job) == {0: 1, 1: 1, 2: 1}
+    assert said[-1] == f"demo misbehaving: 2/3 ok (1 {status})"
+    listed = json.loads(Path(job["batch"]).read_text())
+    assert listed["records"] == [f"seed-{seed:04d}/record.json" for seed in (0, 1, 2)]
+    assert carrying(mark) == []
+
+
+def test_kill_by_the_kernel_for_lack_of_memory(described, monkeypatch):
+    counts = iter(range(100))
+    monkeypatch.setattr("regimebench.handle.oom_kills", lambda: next(counts))
+    found, _ = run(described("kills_itself"))
+    assert [record["status"] for record in found] == ["ok", "oom", "ok"]
+    assert found[1]["message"] == "the worker process was killed by the kernel because memory ran out"
+
+
+def test_second_run_computes_nothing_again(described):
+    job = described("raises")
+    first, _ = run(job)
+    again, said = run(job)
+    assert again == first
+    assert fits(job) == {0: 1, 1: 1, 2: 1}
+    assert said[:3] == [f"demo misbehaving seed {seed}: kept ({r['status']})" for seed, r in enumerate(first)]
+
+
+def test_retry_failed_fits_only_failed_seeds_again(described):
+    job = described("raises")
+    run(job)
+    run({**job, "retry_failed": True})
+    assert fits(job) == {0: 1, 1: 2, 2: 1}
+
+
+def test_changed_parameter_fits_all_seeds_again(described):
+    job = described("raises")
+    run(job)
+    run({**job, "parameters": {**job["parameters"], "pause": 0.001}})
+    assert fits(job) == {0: 2, 1: 2, 2: 2}
+
+
+def test_damaged_results_are_made_again(described):
+    job = described("raises", bad=())
+    run(job)
+    folders = [records.seed_folder(Path(job["batch"]).parent, seed) for seed in (0, 1, 2)]
+    (folders[0] / "record.json").write_text('{"schema_version": 1, "da')
+    with open(folders[1] / "fit.npz", "ab") as file:
+        file.write(b"x")
+    (folders[2] / "fit.npz").unlink()
+    found, _ = run(job)
+    assert [record["status"] for record in found] == ["ok"] * 3
+    assert fits(job) == {0: 2, 1: 2, 2: 2}
+
+
+def test_invalid_record_is_made_again_and_valid_ones_are_not(described):
+    job = described("raises", bad=())
+    run(job)
+    path = records.seed_folder(Path(job["batch"]).parent, 1) / "record.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "status": "splendid"}))
+    run(job)
+    assert fits(job) == {0: 1, 1: 2, 2: 1}
+
+
+def test_global_random_state_of_one_seed_does_not_reach_the_next(described, tmp_path):
+    job = described("changes_random_state", bad=(0, 1))
+    run(job)
+    alone = described("changes_random_state", bad=(), seeds=(2,), batch=str(tmp_path / "alone" / "batch-0.json"))
+    run(alone)
+    np.testing.assert_array_equal(labels(job, 2), labels(alone, 2))
+    assert not np.array_equal(labels(job, 1), labels(job, 2))
+
+
+def test_log_is_bounded_and_keeps_both_ends(described):
+    job = described("prints", seeds=(0, 1))
+    found, _ = run(job)
+    assert [record["status"] for record in found] == ["ok", "ok"]
+    log = Path(job["batch"]).with_suffix(".log").read_bytes()
+    assert len(log) < 600 * 1024
+    assert re.search(rb"\n\.\.\. \d+ bytes dropped \.\.\.\n", log)
+    assert log.startswith(b"first line\n")
+    assert log.endswith(b"last line\n")
+
+
+def test_stack_of_a_hanging_method_is_in_the_log(described):
+    job = described("hangs", bad=(0,), seeds=(0,), deadline_seconds=0.5)
+    run(job)
+    assert re.search(r"method\.py\", line \d+ in hangs", Path(job["batch"]).with_suffix(".log").read_text())
+
+
+def test_child_process_that_outlives_the_fit_is_killed(described, monkeypatch):
+    monkeypatch.setenv("TEST_MARK", "forks-and-forgets")
+    found, _ = run(described("forks"))
+    assert [record["status"] for record in found] == ["ok"] * 3
+    assert carrying("TEST_MARK=forks-and-forgets") == []
+
+
+def test_messages_hold_no_credentials(described):
+    found, said = run(described("leaks"))
+    text = found[1]["message"] + "".join(said)
+    assert len(found[1]["message"]) <= 500
+    assert "CDSAPI_KEY is None" in text
+    for secret in ("hunter2", "01234567-89ab", "0123456789abcdef"):
+        assert secret not in text
+
+
+def test_method_that_cannot_be_imported_fails_every_seed_once(described, tmp_path, monkeypatch):
+    folder = tmp_path / "plugins" / "methods" / "lacking"
+    folder.mkdir(parents=True)
+    meta = (PLUGINS / "methods" / "misbehaving" / "method.yaml").read_text()
+    (folder / "method.yaml").write_text(meta)
+    (folder / "method.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path / "plugins"))
+    found, said = run(described("raises", address="lacking"))
+    sentence = (
+        "the worker could not start: ModuleNotFoundError: No module named 'a_package_nobody_has' (methods/lacking/"
+    )
+    assert [record["status"] for record in found] == ["error"] * 3
+    assert all(record["message"].startswith(sentence) for record in found)
+    assert all(record["fingerprint"] for record in found)
+    assert len(said) == 4
+
+
+def test_missing_cube_fails_every_seed_and_is_tried_again(described, tmp_path):
+    job = described("raises", bad=(), cube=str(tmp_path / "none.nc"))
+    found, _ = run(job)
+    assert {record["status"] for record in found} == {"error"}
+    assert "does not exist" in found[0]["message"]
+    assert found[0]["fingerprint"] is None
+    (tmp_path / "none.nc").write_bytes(Path(described("raises")["cube"]).read_bytes())
+    assert {record["status"] for record in run(job)[0]} == {"ok"}
+
+
+def test_worker_that_does_not_start_in_time(described):
+    found, _ = run(described("raises", startup_seconds=0.001))
+    assert {record["status"] for record in found} == {"timeout"}
+    assert "the worker could not start" in found[0]["message"]
+
+
+def test_cuda_without_a_gpu_is_a_sentence(described):
+    found, _ = run(described("raises", device="cuda"))
+    assert {record["message"] for record in found} == {
+        "device cuda was asked for, but method.yaml says device: cpu; use device auto or cpu"
+    }
+
+
+STACKED = """
+import numpy as np
+from regimebench.method import Fit, Method
+
+class Plugin(Method):
+    def fit(self, cube):
+        return next(self.fit_batch(cube, [self.seed]))
+
+    def fit_batch(self, cube, seeds):
+        seeds = list(seeds)
+        with open(self.params["counter"], "a") as file:
+            file.write(f"{len(seeds)} together\\n")
+        for seed in seeds:
+            if seed in self.params["bad_seeds"]:
+                {misbehave}
+            yield Fit(np.arange(cube.n_days) % self.n_clusters)
+"""
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "bad", "status", "calls"),
+    [
+        ("pass", (), "ok", [3]),
+        ("raise ValueError('no')", (1,), "error", [3, 1, 1]),
+        ("import os; os._exit(1)", (1,), "error", [3, 1, 1, 1]),
+        ("return", (2,), "error", [3, 1]),
+    ],
+)
+def test_seeds_trained_together(described, tmp_path, monkeypatch, misbehave, bad, status, calls):
+    folder = tmp_path / "plugins" / "methods" / "stacked"
+    folder.mkdir(parents=True)
+    (folder / "method.yaml").write_text((PLUGINS / "methods" / "misbehaving" / "method.yaml").read_text())
+    (folder / "method.py").write_text(STACKED.replace("{misbehave}", misbehave))
+    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path / "plugins"))
+    job = described("raises", bad=bad, address="stacked")
+    found, _ = run(job)
+    assert [record["status"] for record in found] == [status if seed in bad else "ok" for seed in (0, 1, 2)]
+    assert fits(job) == {number: calls.count(number) for number in sorted(set(calls))}
+    if not bad:
+        assert {record["seeds_together"] for record in found} == {3}
+        assert len({record["seconds"] for record in found}) == 1
+
+
+SUPERVISOR = "import json, sys; from regimebench.fit import fit_command; sys.exit(fit_command(json.loads(sys.argv[1])))"
+
+
+def start(job, **environment):
+    """Start a supervisor in a process of its own; whatever descends from it carries TEST_MARK."""
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, json.dumps(job)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TEST_MARK": mark, **environment},
+    )
+    return process, f"TEST_MARK={mark}"
+
+
+def half_way(job):
+    return len(list(Path(job["batch"]).parent.glob("seed-*/record.json"))) >= 2
+
+
+@pytest.mark.parametrize("how", ["forks", "hangs_in_c", "forks_a_daemon"])
+def test_supervisor_killed_half_way(described, how):
+    job = described(how, bad=(0,) if how == "forks" else (2,), seeds=range(4), pause=0.3)
+    process, mark = start(job)
+    wait_for(lambda: half_way(job), "two records")
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    wait_for(lambda: carrying(mark) == [], "the worker and its children to end")
+    done = [
+        seed for seed in range(4) if (records.seed_folder(Path(job["batch"]).parent, seed) / "record.json").exists()
+    ]
+    before = fits(job)
+    found, _ = run({**job, "deadline_seconds": 1.5})
+    assert [record["status"] == "ok" for record in found] == [how == "forks" or seed != 2 for seed in range(4)]
+    assert all(fits(job)[seed] == before[seed] for seed in done)
+    assert not Path(job["batch"]).parent.joinpath("seed-0000", ".fit.npz.tmp").exists()
+
+
+def test_driver_death_stops_everything(described):
+    driver = subprocess.Popen(["sleep", "1000"])
+    job = described("hangs", bad=(1,))
+    process, mark = start(job, REGIMEBENCH_DRIVER_PID=str(driver.pid))
+    wait_for(lambda: fits(job).get(1), "the second seed to start")
+    driver.kill()
+    driver.wait()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert f"the driver (process {driver.pid}) has ended; the worker was stopped" in said
+    wait_for(lambda: carrying(mark) == [], "the worker to end")
+    assert not Path(job["batch"]).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_cleanly(described, number):
+    job = described("hangs", bad=(1,))
+    process, mark = start(job)
+    wait_for(lambda: fits(job).get(1), "the second seed to start")
+    process.send_signal(number)
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + number
+    assert f"stopped by {number.name}; finished seeds are kept, run again to continue" in said
+    assert "Traceback" not in said
+    assert carrying(mark) == []
+
+
+def test_second_supervisor_says_who_holds_the_batch(described, monkeypatch, capsys):
+    job = described("hangs", bad=(1,))
+    process, _ = start(job)
+    wait_for(lambda: fits(job).get(1), "the second seed to start")
+    monkeypatch.setattr("regimebench.fit.LOCK_SECONDS", 0.2)
+    assert fit_command(job) == 1
+    assert f"batch-0.json is being computed by process {process.pid} (since 20" in capsys.readouterr().err
+    process.terminate()
+    process.communicate(timeout=PATIENCE)
+
+
+def test_worker_gets_no_credentials_and_the_allocator_settings(described):
+    given = {"CDSAPI_URL": "u", "MY_API_KEY": "k", "HF_TOKEN": "t", "ECMWF_X": "x", "HOME": "/h", "PYTHONPATH": "/p"}
+    found = worker_environment(Job.from_json(described("raises", threads=3)), given)
+    assert not set(found) & {"CDSAPI_URL", "MY_API_KEY", "HF_TOKEN", "ECMWF_X"}
+    assert found["HOME"] == "/h"
+    assert found["PYTHONPATH"].endswith(":/p")
+    assert {found[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} == {"3"}
+    assert found["CUDA_VISIBLE_DEVICES"] == ""
+    if (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
+        assert int(found["MALLOC_MMAP_THRESHOLD_"]) >= 2**25
+        assert int(found["MALLOC_TRIM_THRESHOLD_"]) >= 2**30
+
+
+def test_job_errors_are_sentences(described, capsys):
+    assert fit_command({**described("raises"), "sedes": [1]}) == 2
+    assert "the job has unknown keys ['sedes']" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="device is 'tpu'; allowed are auto, cpu and cuda"):
+        Job.from_json(described("raises", device="tpu"))
+
+
+def test_parse_seeds():
+    assert parse_seeds("0-2,7") == (0, 1, 2, 7)
+    assert parse_seeds("5") == (5,)
+    with pytest.raises(ValueError, match="write numbers and ranges such as 0-4,7"):
+        parse_seeds("a-b")
+
+
+def test_supervisor_loads_nothing_heavy():
+    code = (
+        "import sys, regimebench.fit; print([m for m in ('numpy', 'yaml', 'jsonschema', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
