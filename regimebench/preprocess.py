@@ -72,8 +72,10 @@ def prepare(
                 f"data set {name!r}: {key} has shape {labels.shape} and type {labels.dtype}; "
                 f"it must hold one whole number for each of the {cube.n_days} days"
             )
-    if out_truth is not None and "truth" in columns:
-        _write_truth(cube.time, columns, out_truth)
+    if out_truth is not None:
+        out_truth.unlink(missing_ok=True)  # of an earlier configuration
+        if "truth" in columns:
+            _write_truth(cube.time, columns, out_truth)
     out_cube.parent.mkdir(parents=True, exist_ok=True)
     return write_cube(cube, out_cube)
 
