@@ -124,8 +124,10 @@ def open_parts(path: Path, select: dict[str, Any]) -> list[Part]:
                 opened = cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": ""})
         else:
             # A period in seconds is a field like any other, not a time to decode.
-            engine = "zarr" if what == "zarr" else "netcdf4"
-            opened = [xr.open_dataset(path, engine=engine, chunks=None, decode_timedelta=False)]
+            options: dict[str, Any] = {"engine": "netcdf4", "chunks": None, "decode_timedelta": False}
+            if what == "zarr":
+                options |= {"engine": "zarr", "consolidated": (path / ".zmetadata").is_file()}
+            opened = [xr.open_dataset(path, **options)]
     except Exception as error:
         # The engines raise whatever their C library or codec raises; the user needs the file's name.
         raise DataError(f"{path} cannot be opened as {what} ({type(error).__name__}: {error})") from error
