@@ -10,9 +10,7 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,8 +31,6 @@ def available(environ: Mapping[str, str] = os.environ) -> list[str]:
         if name in environ:
             parts = [part.strip() for part in environ[name].split(",")]
             return [] if parts[0] in ("", "-1") else [part for part in parts if part]
-    if not shutil.which("nvidia-smi"):
-        return []
     try:
         done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -49,8 +45,10 @@ def assigned_by_scheduler(environ: Mapping[str, str] = os.environ) -> bool:
 
 def slot_folder() -> Path:
     """Return where the slot files of this machine and user stand (``REGIMEBENCH_SLOTS``, else the temporary folder)."""
+    from tempfile import gettempdir  # imported late: the supervisor of a CPU method needs neither
+
     folder = os.environ.get("REGIMEBENCH_SLOTS")
-    return Path(folder) if folder else Path(tempfile.gettempdir()) / f"regimebench-slots-{os.getuid()}"
+    return Path(folder) if folder else Path(gettempdir()) / f"regimebench-slots-{os.getuid()}"
 
 
 @contextmanager

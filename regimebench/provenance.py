@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,15 @@ def _version(module: str) -> str | None:
         return None
 
 
-def versions() -> dict[str, str]:
-    """Return the version of Python and of every library that this process has loaded."""
-    names = {name.partition(".")[0] for name in sys.modules}
-    loaded = sorted(name for name in names if name[0] != "_" and name not in sys.stdlib_module_names)
-    found = {name: version for name in loaded if (version := _version(name))}
+def loaded_modules() -> list[str]:
+    """Return the top-level modules this process has loaded, the standard library's left out."""
+    names = {name.partition(".")[0] for name in tuple(sys.modules)}
+    return sorted(name for name in names if name[:1] != "_" and name not in sys.stdlib_module_names)
+
+
+def versions(modules: Iterable[str]) -> dict[str, str]:
+    """Return the version of Python and of each module that comes from an installed package."""
+    found = {name: version for name in modules if (version := _version(name))}
     return {"python": ".".join(map(str, sys.version_info[:3])), **found}
 
 

@@ -68,16 +68,6 @@ def fingerprint(
     return sha256_json([SCHEMA_VERSION, address, dict(parameters), n_clusters, plugin, data])
 
 
-def replace_file(temporary: Path, path: Path) -> None:
-    """Give a complete file its name, and make the new name survive a power failure."""
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON file in one step: a reader sees the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +78,7 @@ def write_json(path: Path, document: Any) -> None:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        replace_file(temporary, path)
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -172,7 +172,7 @@ class Seeds:
                 status, message = describe(error, self.spec.folder)
                 outcomes[group[0]] = {"status": status, "message": message}
         shares = meter.shares(max(1, len(outcomes)))
-        shared = {**shares, "seeds_together": len(group), "versions": provenance.versions()}
+        shared = {**shares, "seeds_together": len(group), "modules": provenance.loaded_modules()}
         for seed, outcome in outcomes.items():
             self.send("done", seed=seed, **{**shared, **outcome})
         return [seed for seed in group if seed not in outcomes]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from regimebench import devices, records
 from regimebench.handle import BoundedLog, WorkerProcess
 from regimebench.processes import Watched
-from regimebench.provenance import clean_message, git_state, machine
+from regimebench.provenance import clean_message, git_state, machine, versions
 
 if TYPE_CHECKING:
     from regimebench.fit import Job
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.05
 HEARTBEAT_SECONDS = 15.0
 COSTS = ("seconds", "cpu_seconds", "peak_rss_mib", "peak_gpu_mib", "gpu_seconds")
+LIKELY_MODULES = ("netCDF4", "numpy", "scipy", "sklearn", "torch")
 RESULTS = ("clusters_found", "cluster_sizes", "epochs", "stop_reason", "n_parameters", "reconstruction_rmse")
 
 
@@ -52,6 +53,7 @@ class Batch:
         self.usable: dict[int, dict[str, Any]] | None = None
         self.hashes: dict[str, str | None] = {"plugin": None, "data": None}
         self.git: dict[str, Any] | None = None
+        self.modules: list[str] = []
         self.together = True
         self.device, self.visible = "cpu", ""
         self.log = BoundedLog(Path(job.batch).with_suffix(".log"))
@@ -67,8 +69,9 @@ class Batch:
             self.check_driver()
             worker = WorkerProcess({**asdict(self.job), "out": str(self.job.out)}, self.environment, self.log)
             try:
-                if self.usable is None:  # while the worker imports its libraries
+                if self.usable is None:  # what can be looked up while the worker imports its libraries
                     self.git = git_state()
+                    versions(LIKELY_MODULES)
                     self.usable = records.finished(self.job.out, self.job.seeds)
                 _Watch(self, worker).run()
             finally:
@@ -140,7 +143,7 @@ class Batch:
             "parameters": job.parameters,
             "device": self.device,
             "threads": job.threads,
-            "versions": outcome.get("versions", {}),
+            "versions": versions(self.modules),
             "machine": machine(),
             "fingerprint": self.fingerprint(),
             "hashes": {
@@ -152,7 +155,7 @@ class Batch:
             "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         }
         if stored:  # the record comes last: where it stands, its arrays do
-            records.replace_file(out / stored, out / records.FIT)
+            os.replace(out / stored, out / records.FIT)
         records.write_json(out / records.RECORD, record)
         for stale in [*out.glob(f".{records.FIT}.*.tmp"), *([] if stored else out.glob(records.FIT))]:
             stale.unlink(missing_ok=True)
@@ -259,9 +262,10 @@ class _Watch:
             self.batch.settle(seed, {"status": status, "message": message}, self.started)
         self._dismiss()
 
-    def on_ready(self) -> None:
+    def on_ready(self, modules: list[str]) -> None:
         """Begin the first seed's time."""
-        self.ready = True
+        self.ready, self.batch.modules = True, modules
+        versions(modules)  # looked up now, while the worker fits; remembered for the records
         self._clock(self.job.deadline_seconds)
 
     def on_start(self, seeds: list[int]) -> None:
@@ -276,8 +280,9 @@ class _Watch:
             self.told = time.monotonic()
             self.batch.say(f"{self.batch.name} seed {', '.join(map(str, self.current))}: {text}")
 
-    def on_done(self, seed: int, **outcome: Any) -> None:
+    def on_done(self, seed: int, modules: list[str], **outcome: Any) -> None:
         """Write the record of a seed that has ended."""
+        self.batch.modules = modules
         if self.shared:  # child processes count too
             outcome["peak_rss_mib"] = max(outcome["peak_rss_mib"], round(self.largest_mib, 1))
         self.batch.settle(seed, outcome, self.started)

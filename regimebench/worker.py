@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from regimebench import processes
 from regimebench.failures import describe
+from regimebench.provenance import loaded_modules
 
 PROGRESS_SECONDS = 0.5
 
@@ -50,7 +51,7 @@ def start_guard(pipe: int) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.closerange(0, pipe)
-        os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(pipe + 1, 65536)
         os.read(pipe, 1)
         processes.kill(os.getpgrp(), os.environ[processes.MARK])
     finally:
@@ -138,9 +139,8 @@ def _run(job: dict[str, Any], events: Events, request: Callable[[], str], guard:
         status, message = describe(error, spec and spec.folder)
         events.send("failed", status=status, message=f"the worker could not start: {message}")
         return 1
-    gc.collect()
     gc.freeze()  # what is loaded now stays, so that collecting between seeds is quick
-    events.send("ready")
+    events.send("ready", modules=loaded_modules())
     Seeds(job, spec, plugin, cube, order, events.send, lambda: progress_reporter(events)).run()
     return 0
 

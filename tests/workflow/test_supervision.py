@@ -285,13 +285,8 @@ def test_messages_hold_no_credentials(described):
         assert secret not in text
 
 
-def test_method_that_cannot_be_imported_fails_every_seed_once(described, tmp_path, monkeypatch):
-    folder = tmp_path / "plugins" / "methods" / "lacking"
-    folder.mkdir(parents=True)
-    meta = (PLUGINS / "methods" / "misbehaving" / "method.yaml").read_text()
-    (folder / "method.yaml").write_text(meta)
-    (folder / "method.py").write_text("import a_package_nobody_has\n")
-    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path / "plugins"))
+def test_method_that_cannot_be_imported_fails_every_seed_once(described, plugin):
+    plugin("lacking", "import a_package_nobody_has\n")
     found, said = run(described("raises", address="lacking"))
     sentence = (
         "the worker could not start: ModuleNotFoundError: No module named 'a_package_nobody_has' (methods/lacking/"
@@ -325,6 +320,46 @@ def test_cuda_without_a_gpu_is_a_sentence(described):
     }
 
 
+USES_GPU = """
+import os
+import numpy as np
+from regimebench.method import Fit, Method
+
+class Plugin(Method):
+    def fit(self, cube):
+        place = self.device + " " + os.environ["CUDA_VISIBLE_DEVICES"]
+        return Fit(np.arange(cube.n_days) % self.n_clusters, stop_reason=place)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Return a function that makes a method."""
+
+    def make(name, code, device="cpu"):
+        folder = tmp_path / "plugins" / "methods" / name
+        folder.mkdir(parents=True)
+        meta = (PLUGINS / "methods" / "misbehaving" / "method.yaml").read_text()
+        (folder / "method.yaml").write_text(meta.replace("device: cpu", f"device: {device}"))
+        (folder / "method.py").write_text(code)
+        monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path / "plugins"))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("device", "devices", "expected"),
+    [("auto", "5,7", "cuda 5"), ("cpu", "5,7", "cpu "), ("auto", "", "cpu "), ("cuda", "7", "cuda 7")],
+)
+def test_method_that_can_use_a_gpu_gets_a_slot(described, plugin, tmp_path, monkeypatch, device, devices, expected):
+    monkeypatch.setenv("REGIMEBENCH_DEVICES", devices)
+    monkeypatch.setenv("REGIMEBENCH_SLOTS", str(tmp_path / "slots"))
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    plugin("uses_gpu", USES_GPU, device="gpu")
+    (record,), _ = run(described("raises", address="uses_gpu", seeds=[0], device=device))
+    assert (record["device"], record["stop_reason"]) == (expected.split()[0], expected)
+
+
 STACKED = """
 import numpy as np
 from regimebench.method import Fit, Method
@@ -353,12 +388,8 @@ class Plugin(Method):
         ("return", (2,), "error", [3, 1]),
     ],
 )
-def test_seeds_trained_together(described, tmp_path, monkeypatch, misbehave, bad, status, calls):
-    folder = tmp_path / "plugins" / "methods" / "stacked"
-    folder.mkdir(parents=True)
-    (folder / "method.yaml").write_text((PLUGINS / "methods" / "misbehaving" / "method.yaml").read_text())
-    (folder / "method.py").write_text(STACKED.replace("{misbehave}", misbehave))
-    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path / "plugins"))
+def test_seeds_trained_together(described, plugin, misbehave, bad, status, calls):
+    plugin("stacked", STACKED.replace("{misbehave}", misbehave))
     job = described("raises", bad=bad, address="stacked")
     found, _ = run(job)
     assert [record["status"] for record in found] == [status if seed in bad else "ok" for seed in (0, 1, 2)]
