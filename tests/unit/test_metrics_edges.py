@@ -110,6 +110,27 @@ def test_all_days_equal(value):
     assert calinski_harabasz_score(exact, labels) == 1
 
 
+def test_rounding_is_no_distance():
+    """Wide tables of duplicated days, where inner products of equal days differ in the last digits."""
+    X = np.repeat(some_days(20, 501) + np.float32(3), 4, axis=0)
+    own, mixed = np.repeat(np.arange(20), 4), np.tile([0, 1], 40)
+    found = score(X, own)
+    assert found["standard", "rmse"] == found["standard", "variance"] == 0
+    assert found["paper", "calinski_harabasz"] == 1
+    assert found["standard", "silhouette"] == found["paper", "silhouette"] == 1
+    found = score(X, mixed)
+    assert found["standard", "icd"] == found["paper", "icd"] == 0
+    twins = np.concatenate([X[:4], X[:4]])
+    found = score(np.vstack([twins, X[40:44]]), [0] * 4 + [1] * 4 + [2] * 4)
+    assert found["standard", "silhouette"] == found["paper", "silhouette"] == pytest.approx(4 / 12, abs=0)
+
+
+def test_cluster_means_within_1e_8_coincide():
+    X = np.array([[1e-3], [-1e-3], [1.00001e-3], [-1e-3]], np.float32)
+    labels = [0, 0, 1, 1]
+    assert score(X, labels)["paper", "davies_bouldin"] == davies_bouldin_score(X.astype(float), labels) == 0
+
+
 def test_two_cluster_means_that_coincide_are_not_compared():
     X = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [5, 5], [5, 6]])
     labels = [0, 0, 1, 1, 2, 2]
