@@ -157,7 +157,7 @@ def _write_days(cube: Cube, file: netCDF4.Dataset) -> None:
     days = cube.time.astype("datetime64[D]").astype(np.int32)
     time = file.createVariable("time", "i4", ("time",))
     attributes = {"standard_name": "time", "long_name": "day", "units": EPOCH, "calendar": "standard", "axis": "T"}
-    time.setncatts({**attributes, "bounds": "time_bnds"})
+    time.setncatts({**attributes, "units_metadata": "leap_seconds: none", "bounds": "time_bnds"})
     time[:] = days
     file.createDimension("bound", 2)
     file.createVariable("time_bnds", "i4", ("time", "bound"))[:] = np.stack([days, days + 1], axis=1)
@@ -192,7 +192,7 @@ def _write_projection(projection: Mapping[str, Any], file: netCDF4.Dataset) -> s
 def _write_arrays(cube: Cube, file: netCDF4.Dataset, cells: tuple[str, str, str], shared: Mapping[str, str]) -> None:
     """Write the fields, the mask and the scaler."""
     days, *shape = cube.values.shape
-    packed = {"compression": "zlib", "complevel": 1, "shuffle": True, "fletcher32": True}
+    packed = {"compression": "zlib", "complevel": 1, "shuffle": True}
     chunks = (max(1, min(days, CHUNK_VALUES // max(1, int(np.prod(shape))))), *shape)
     missing = np.float32(np.nan)
     data = file.createVariable("data", "f4", ("time", *cells), chunksizes=chunks, fill_value=missing, **packed)

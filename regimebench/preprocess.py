@@ -124,7 +124,7 @@ def preprocess(fields: xr.Dataset, variant: str, *, name: str, gaps: str = "erro
         "preprocessing": variant,
         "gaps": "overall mean" if variant == "paper" else gaps,
         "padded_cells": list(padding),
-        **_provenance(fields, place, variant),
+        **_provenance(fields, place, name, variant),
     }
     if place.projection is not None:
         y, x = (_extend(place.projection[key], count) for key, count in zip("yx", padding, strict=True))
@@ -217,9 +217,10 @@ def _extend(axis: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([axis, axis[-1] + step * np.arange(1, count + 1)])
 
 
-def _provenance(fields: xr.Dataset, place: Layout, variant: str) -> dict[str, Any]:
+def _provenance(fields: xr.Dataset, place: Layout, name: str, variant: str) -> dict[str, Any]:
     """Return the attributes that say where the fields come from and which days are absent."""
-    attrs = {key: str(fields.attrs[key]) for key in PROVENANCE if fields.attrs.get(key)}
+    attrs = {"title": f"daily fields of {name}"}
+    attrs |= {key: str(fields.attrs[key]) for key in PROVENANCE if fields.attrs.get(key)}
     attrs["history"] = "\n".join(filter(None, [fields.attrs.get("history"), f"regimebench preprocess {variant}"]))
     steps = np.diff(place.days).astype(int)
     attrs["missing_days"] = int((steps - 1).sum())
@@ -231,7 +232,7 @@ def _provenance(fields: xr.Dataset, place: Layout, variant: str) -> dict[str, An
         log.warning("%s", text)
         attrs["day_gaps"] = text
     for key, attribute in (("long_names", "long_name"), ("cell_methods", "cell_methods")):
-        texts = [str(fields[name].attrs.get(attribute, "")) for name in place.variables]
+        texts = [str(fields[variable].attrs.get(attribute, "")) for variable in place.variables]
         if any(texts):
             attrs[key] = texts
     return attrs

@@ -123,7 +123,7 @@ def open_parts(path: Path, select: dict[str, Any]) -> list[Part]:
                 warnings.simplefilter("ignore", FutureWarning)  # of xarray about cfgrib's own calls
                 opened = cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": ""})
         else:
-            # A period in seconds is a field like any other, not a time to decode.
+            # A duration in hours is a field like any other, not a time to decode.
             options: dict[str, Any] = {"engine": "netcdf4", "chunks": None, "decode_timedelta": False}
             if what == "zarr":
                 options |= {"engine": "zarr", "consolidated": (path / ".zmetadata").is_file()}

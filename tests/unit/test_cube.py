@@ -143,14 +143,21 @@ def test_truncated_file(tmp_path, keep):
         read_cube(path)
 
 
-def test_flipped_byte_in_the_data(tmp_path):
+def test_no_flipped_byte_changes_a_number(tmp_path):
     path = tmp_path / "cube.nc"
-    write_cube(make_cube(days=200, rows=10, columns=10), path)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(bytes(content))
-    with pytest.raises(DataError, match=r"cube\.nc is (not a readable cube|damaged)"):
-        read_cube(path)
+    cube = write_cube(make_cube(days=20, rows=10, columns=10), path)
+    content = path.read_bytes()
+    found = 0
+    for place in range(0, len(content), 401):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            back = read_cube(path)
+        except DataError:
+            found += 1
+            continue
+        for name in ("values", "mask", "minimum", "scale", "time"):
+            np.testing.assert_array_equal(getattr(back, name), getattr(cube, name), err_msg=f"{name}, byte {place}")
+    assert found > 10
 
 
 def test_foreign_netcdf(tmp_path):

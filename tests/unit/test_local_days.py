@@ -68,6 +68,12 @@ def test_incomplete_days_beside_a_gap_are_left_out():
     assert notes == ["incomplete days at the ends left out: 2020-01-08"]
 
 
+def test_the_fuller_of_two_days_is_the_complete_one():
+    found, notes = reduce(series(start="2020-01-01T12", steps=6))
+    assert [str(day)[:10] for day in found.time.values] == ["2020-01-02"]
+    assert notes == ["incomplete days at the ends left out: 2020-01-01"]
+
+
 @pytest.mark.parametrize("missing", [1, 2, 3])
 def test_incomplete_day_inside_is_refused(missing):
     array = series().isel(time=np.r_[0:20, 20 + missing : 96])

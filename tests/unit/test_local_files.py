@@ -183,12 +183,13 @@ class TestVariables:
         assert list(local(files=f"{tmp_path}/a.nc").open(tmp_path).data_vars) == ["t2m"]
         assert "no file holds 'lsm'; they hold t2m" in local(files=f"{tmp_path}/a.nc", variables=["lsm"]).problems()[0]
 
-    def test_a_period_in_seconds_is_a_field(self, tmp_path):
-        fields = make(["mwp"])
-        fields.mwp.attrs["units"] = "s"
+    def test_a_duration_is_a_field(self, tmp_path):
+        fields = make(["sunshine"])
+        fields.sunshine.attrs["units"] = "hours"
         fields.to_netcdf(tmp_path / "a.nc")
         found = local(files=f"{tmp_path}/a.nc").open(tmp_path)
-        np.testing.assert_allclose(found.mwp, mean(fields.mwp), rtol=1e-6)
+        np.testing.assert_allclose(found.sunshine, mean(fields.sunshine), rtol=1e-6)
+        assert found.sunshine.attrs["units"] == "hours"
 
 
 class TestSeveralFiles:
@@ -237,6 +238,20 @@ def test_experiment_versions_per_step(tmp_path):
     make().assign_coords(expver=("time", versions)).to_netcdf(tmp_path / "a.nc")
     found = local(files=f"{tmp_path}/a.nc").open(tmp_path)
     assert found.attrs["comment"] == "t2m: 10 of 40 steps are preliminary (ERA5T)"
+
+
+@pytest.mark.parametrize("versions", [[1, 5], [5, 1], ["0001", "0005"]])
+def test_experiment_versions_as_a_dimension(tmp_path, versions):
+    """The preliminary version fills what the final one does not have yet, and nothing else."""
+    final, preliminary = make(seed=1), make(seed=2)
+    final["t2m"][25:] = np.nan
+    preliminary["t2m"][:20] = np.nan
+    parts = [final if str(version).endswith("1") else preliminary for version in versions]
+    xr.concat(parts, "expver").assign_coords(expver=versions).to_netcdf(tmp_path / "a.nc")
+    found = local(files=f"{tmp_path}/a.nc").open(tmp_path)
+    expected = xr.concat([final.t2m[:25], preliminary.t2m[25:]], "time")
+    np.testing.assert_allclose(found.t2m, mean(expected), rtol=1e-6)
+    assert "of ERA5 combined, final ERA5 first" in found.attrs["comment"]
 
 
 def test_projection_is_kept(tmp_path):

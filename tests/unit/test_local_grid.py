@@ -96,6 +96,7 @@ def test_single_precision_edges_are_included():
     lat, lon = (np.linspace(*ends, 101).astype(np.float32) for ends in ((43, 33), (327, 337)))
     found = cut(lat, lon, box=[43, -33, 33, -23])
     assert found.shape == (101, 101)
+    assert cut(lat, lon - 5e-5, box=[43, -33, 33, -23]).shape == (101, 101)
 
 
 @pytest.mark.parametrize("lon", [LON, np.sort(np.mod(LON + 180, 360) - 180)])

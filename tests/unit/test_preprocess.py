@@ -62,6 +62,8 @@ def test_paper_variant_fills_cells_that_miss_some_days_with_the_overall_mean():
     fields["msl"][3, 2, 2] = np.nan
     cube = preprocess(fields, "paper", name="demo")
     np.testing.assert_allclose(cube.table, authors_matrix(fields, 16), atol=1e-6)
+    for gaps in ("mask", "mean"):
+        np.testing.assert_array_equal(preprocess(fields, "paper", name="demo", gaps=gaps).values, cube.values)
     assert cube.mask[2, 2, 1]
     assert cube.attrs["filled_columns"] == 1
 
