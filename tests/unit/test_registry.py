@@ -113,7 +113,8 @@ def test_the_package_names_no_plugin_and_imports_no_framework():
         tree = ast.parse(path.read_bytes())
         for name in imports(path):
             assert name.split(".")[0] not in ("torch", "tensorflow", "keras", "methods", "datasets"), f"{path}: {name}"
-        texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        texts = {value for value in constants if isinstance(value, str)}
         assert not plugins & texts, f"{path} names {plugins & texts}"
 
 

@@ -30,7 +30,8 @@ def test_every_problem_is_listed_with_path_value_and_what_is_allowed():
 
 
 def test_unknown_names_are_listed_together_with_the_nearest_known_one():
-    config = {"datasets": {"demo": {"plugin": "syntetic", "params": {}}}, "methods": ["kmean", {"kmeans": {"n_int": 3}}]}
+    methods = ["kmean", {"kmeans": {"n_int": 3}}]
+    config = {"datasets": {"demo": {"plugin": "syntetic", "params": {}}}, "methods": methods}
     with pytest.raises(InvalidFile) as caught:
         make_plan(config)
     message = str(caught.value)

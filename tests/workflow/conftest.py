@@ -18,10 +18,12 @@ TINY = {"family": "subspaces", "n_days": 40, "height": 6, "width": 6, "n_variabl
 class Project:
     """A configuration in a temporary folder, and ways to run it."""
 
+    mark = "REGIMEBENCH_TEST_RUN"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.results = folder / "results"
-        self.environment = {**os.environ, "REGIMEBENCH_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment = {**os.environ, "REGIMEBENCH_DEVICES": "", self.mark: str(folder)}
         self.config = {
             "results": str(self.results),
             "budget": "smoke",

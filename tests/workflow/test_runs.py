@@ -30,16 +30,9 @@ def started(project):
 
 
 def orphans(project):
-    """Return processes that still work for this run."""
-    mark = str(project.results)
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline", "environ"]):
-        environment = process.info["environ"] or {}
-        if process.pid != os.getpid() and any(mark in text for text in (process.info["cmdline"] or [])):
-            found.append(process.pid)
-        elif environment.get("REGIMEBENCH_PLUGINS") == project.environment.get("REGIMEBENCH_PLUGINS", "-"):
-            found.append(process.pid)
-    return found
+    """Return the processes of this run, known by a variable in their environment."""
+    found = psutil.process_iter(["pid", "environ"])
+    return [p.pid for p in found if (p.info["environ"] or {}).get(project.mark) == str(project.folder)]
 
 
 @pytest.fixture

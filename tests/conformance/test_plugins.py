@@ -1,0 +1,18 @@
+"""Every plugin, and the templates that new ones start from, keep their contract."""
+
+import pytest
+
+from regimebench import registry
+from regimebench.checks import check_plugin
+
+
+@pytest.mark.parametrize("name", [*registry.addresses(), "_template"])
+def test_method(name):
+    failed = [f"{result.name}: {result.message}" for result in check_plugin(name) if not result.ok]
+    assert not failed, "\n".join(failed)
+
+
+@pytest.mark.parametrize("name", list(registry.folders("datasets")))
+def test_dataset(name):
+    failed = [f"{result.name}: {result.message}" for result in check_plugin(name) if not result.ok]
+    assert not failed, "\n".join(failed)
