@@ -25,7 +25,7 @@ class Plugin(Method):
     def fit(self, cube: Cube) -> Fit:
         """Cluster the days of ``cube``."""
         with reproducible(self.seed, self.device):
-            return self._fit(torch.as_tensor(cube.table, dtype=torch.float32))
+            return self._fit(torch.tensor(cube.table, dtype=torch.float32))
 
     def _fit(self, x: Tensor) -> Fit:
         p = SimpleNamespace(**self.params)
