@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ZARR_METADATA = (".zmetadata", "zarr.json", ".zgroup", ".zattrs")
 MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf", b"GRIB": "grib"}
-VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 # Names that tools and centres give to the same coordinate; the first column is ours.
 NAMES = {
@@ -43,21 +43,23 @@ class Part:
 def matched(patterns: str | Sequence[str] | None) -> tuple[list[Path], list[str]]:
     """Return the files that the patterns match, in alphabetical order, and what is wrong, one sentence each.
 
-    Environment variables and ``~`` are expanded; relative patterns start at the current folder; ``**`` crosses folders.
+    ``${NAME}`` is replaced by an environment variable, ``${NAME:-folder}`` by ``folder`` where it is not set; ``~`` is
+    the home folder; relative patterns start at the current folder; ``**`` crosses folders.
     """
     patterns = [patterns] if isinstance(patterns, str) else list(patterns or [])
     problems = [] if patterns else ["the parameter files is empty; name your files, for example data/*.nc"]
     found: set[Path] = set()
     for pattern in patterns:
-        text = os.path.expanduser(os.path.expandvars(str(pattern)))
-        unset = [name for name in VARIABLE.findall(text) if name not in os.environ]
+        unset = [name for name, default in VARIABLE.findall(str(pattern)) if not default and name not in os.environ]
         if unset:
             problems.append(f"files: {pattern!r} uses the environment variable {unset[0]}, which is not set")
             continue
+        text = VARIABLE.sub(lambda found: os.environ.get(found[1]) or found[2] or "", str(pattern))
+        text = os.path.expanduser(text)
         here = {Path(name) for name in glob.glob(text, recursive=True)}
         usable = {path for path in here if path.is_file() or is_zarr(path)}
         if not usable:
-            problems.append(f"files: no file matches {pattern!r} (relative to {Path.cwd().name or '/'}/)")
+            problems.append(f"files: no file matches {text!r} (relative to {Path.cwd().name or '/'}/)")
         found |= usable
     return sorted(found), problems
 

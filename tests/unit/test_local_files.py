@@ -46,11 +46,13 @@ class TestMatching:
         make(["msl"]).to_netcdf(tmp_path / "deep" / "er" / "a.nc")
         (tmp_path / "notes.txt").write_text("not matched")
         monkeypatch.setenv("MY_DATA", str(tmp_path))
-        for files in ("${MY_DATA}/**/*.nc", ["$MY_DATA/*.nc", f"{tmp_path}/deep/*/*.nc"]):
+        for files in ("${MY_DATA}/**/*.nc", ["${MY_DATA:-nowhere}/*.nc", f"{tmp_path}/deep/*/*.nc"]):
             assert local(files=files).problems() == []
             assert local(files=files).sources() == [tmp_path / "b.nc", tmp_path / "deep" / "er" / "a.nc"]
         monkeypatch.chdir(tmp_path)
         assert [str(path) for path in local(files="*.nc").sources()] == ["b.nc"]
+        monkeypatch.delenv("MY_DATA")
+        assert [str(path) for path in local(files="${MY_DATA:-deep/er}/*.nc").sources()] == ["deep/er/a.nc"]
 
     def test_nothing_matches(self, tmp_path):
         assert local(files=f"{tmp_path}/*.nc").problems()[0].startswith(f"files: no file matches '{tmp_path}/*.nc'")
