@@ -1,7 +1,5 @@
 # RegimeBench: download -> preprocess -> fit -> evaluate -> aggregate -> report.
 # Every stage is one rule file here, one module in regimebench/ and one page in docs/.
-import json
-
 from snakemake.utils import min_version
 
 from regimebench import config as configuration

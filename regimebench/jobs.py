@@ -25,9 +25,14 @@ def fit_job(plan: Plan, method_id: str) -> Callable[[Any], str]:
 
     def job(wildcards: Any) -> str:
         address = method_id if wildcards.variant == "default" else f"{method_id}/{wildcards.variant}"
-        return json.dumps(plan.job(wildcards.dataset, address, int(wildcards.number)))
+        return text(plan.job(wildcards.dataset, address, int(wildcards.number)))
 
     return job
+
+
+def text(settings: dict[str, Any]) -> str:
+    """Return settings as the JSON text that goes on a job's command line; dates become text."""
+    return json.dumps(settings, default=str)
 
 
 def environment(plan: Plan, method_id: str) -> str:

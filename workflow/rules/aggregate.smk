@@ -14,7 +14,7 @@ rule aggregate:
     conda:
         "../../environment.yml"
     params:
-        settings=lambda wildcards: json.dumps(jobs.table_settings(PLAN, wildcards.dataset)),
+        settings=lambda wildcards: jobs.text(jobs.table_settings(PLAN, wildcards.dataset)),
         tables=subpath(output[0], parent=True),
     shell:
         "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores} --runs {input.runs}"

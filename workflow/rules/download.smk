@@ -11,6 +11,6 @@ rule download:
     conda:
         "../../environment.yml"
     params:
-        settings=lambda wildcards: json.dumps(PLAN.datasets[wildcards.dataset].settings()),
+        settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].settings()),
     shell:
         "python -m regimebench download --settings {params.settings:q} --manifest {output} > {log} 2>&1"

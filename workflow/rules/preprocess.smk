@@ -1,7 +1,7 @@
 rule preprocess:
     input:
         manifest=f"{RESULTS}/{{dataset}}/raw/manifest.json",
-        code="regimebench/preprocess.py",
+        code=jobs.code("preprocess.py", "cube.py", "fields.py", "units.py"),
     output:
         cube=f"{RESULTS}/{{dataset}}/cube.nc",
     log:
@@ -11,7 +11,7 @@ rule preprocess:
     conda:
         "../../environment.yml"
     params:
-        settings=lambda wildcards: json.dumps(PLAN.datasets[wildcards.dataset].settings()),
+        settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].settings()),
         truth=f"{RESULTS}/truth/{{dataset}}.csv",
     shell:
         "python -m regimebench preprocess --settings {params.settings:q} --manifest {input.manifest}"

@@ -14,6 +14,6 @@ rule report:
     conda:
         "../../environment.yml"
     params:
-        settings=json.dumps(jobs.report_settings(PLAN)),
+        settings=jobs.text(jobs.report_settings(PLAN)),
     shell:
         "python -m regimebench report --settings {params.settings:q} --page {output} > {log} 2>&1"
