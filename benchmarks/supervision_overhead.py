@@ -1,8 +1,8 @@
 """What supervision costs: the same fits in a supervised batch and in a bare process, from start to exit.
 
 The bare process does what no worker can do without: start Python, read and verify the cube, load the method, fit every
-seed, check the labels and save them with ``np.savez``. The supervised batch is ``python -m regimebench fit-batch``
-without its command line parser. Both run alternately, with the same environment.
+seed, check the labels and save them with ``np.savez``. The supervised batch is ``python -m regimebench.fit``. Both run
+alternately, with the same environment.
 
 Run ``python benchmarks/supervision_overhead.py`` from the project's root; it prints Markdown.
 """
@@ -44,7 +44,12 @@ for seed, fit in zip(job["seeds"], made.fit_batch(cube, job["seeds"])):
     folder.mkdir(parents=True)
     np.savez(folder / "fit.npz", labels=check_fit(fit, cube.n_days, job["n_clusters"]).labels)
 """
-SUPERVISED = "import json, sys; from regimebench.fit import fit_command; sys.exit(fit_command(json.loads(sys.argv[1])))"
+SUPERVISED = """
+import json, sys
+from regimebench.fit import main
+job = json.loads(sys.argv[1])
+sys.exit(main(["--cube", job.pop("cube"), "--batch", job.pop("batch"), "--job", json.dumps(job)]))
+"""
 SECONDS = 5.0
 
 

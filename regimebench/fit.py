@@ -7,12 +7,14 @@ wrong, and the record each failure leaves, is listed in ``docs/fit.md``.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -212,6 +214,23 @@ def fit_command(job: Mapping[str, Any], **more: Any) -> int:
     return 0
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``python -m regimebench.fit --job JSON --cube FILE --batch FILE [--threads N] [--device NAME]``.
+
+    For the workflow: the libraries of the suite's command line take longer to import than a small fit takes.
+    """
+    parser = ArgumentParser(
+        prog="python -m regimebench.fit", description="Run one batch of seeds in a supervised worker."
+    )
+    parser.add_argument("--job", required=True, type=json.loads, help="fields of Job as JSON")
+    parser.add_argument("--cube", required=True, help="cube file")
+    parser.add_argument("--batch", required=True, help="batch file to write; records stand beside it")
+    parser.add_argument("--threads", type=int, help="CPU threads of the worker")
+    parser.add_argument("--device", help="auto, cpu or cuda")
+    given = vars(parser.parse_args(arguments))
+    return fit_command(given.pop("job"), **given)
+
+
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone; the fits are not
         print(text, file=sys.stderr, flush=True)
@@ -254,3 +273,7 @@ def _stopping_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -206,7 +206,7 @@ class Seeds:
         n_clusters = self.job["n_clusters"]
         try:
             fit = check_fit(fit, self.cube.n_days, n_clusters)
-            rmse = _reconstruction_rmse(fit, self.cube)
+            rmse = reconstruction_rmse(fit, self.cube)
             arrays = _arrays(fit)
             plain = {name: _plain(name, getattr(fit, name)) for name in PLAIN_FIELDS}
         except ContractError as error:
@@ -242,7 +242,7 @@ def _arrays(fit: Fit) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _reconstruction_rmse(fit: Fit, cube: Cube) -> float | None:
+def reconstruction_rmse(fit: Fit, cube: Cube) -> float | None:
     """Return the root mean square difference between reconstruction and cube over all days and unmasked cells."""
     if fit.reconstruction is None:
         return None

@@ -216,9 +216,11 @@ def test_retry_failed_fits_only_failed_seeds_again(described):
 
 def test_changed_parameter_fits_all_seeds_again(described):
     job = described("raises")
-    run(job)
-    run({**job, "parameters": {**job["parameters"], "pause": 0.001}})
+    first, _ = run(job)
+    again, _ = run({**job, "parameters": {**job["parameters"], "pause": 0.001}})
     assert fits(job) == {0: 2, 1: 2, 2: 2}
+    assert again[0]["fingerprint"] != first[0]["fingerprint"]
+    assert again[0]["hashes"]["fit"] == first[0]["hashes"]["fit"]  # the same labels are the same bytes
 
 
 def test_damaged_results_are_made_again(described):
@@ -399,14 +401,13 @@ def test_seeds_trained_together(described, plugin, misbehave, bad, status, calls
         assert len({record["seconds"] for record in found}) == 1
 
 
-SUPERVISOR = "import json, sys; from regimebench.fit import fit_command; sys.exit(fit_command(json.loads(sys.argv[1])))"
-
-
 def start(job, **environment):
     """Start a supervisor in a process of its own; whatever descends from it carries TEST_MARK."""
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    rest = {key: value for key, value in job.items() if key not in ("cube", "batch")}
+    files = ["--cube", job["cube"], "--batch", job["batch"], "--threads", "1"]
     process = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, json.dumps(job)],
+        [sys.executable, "-m", "regimebench.fit", "--job", json.dumps(rest, default=list), *files],
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
