@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def _read_runs(
 def _read_labels(path: Path, cube: Cube) -> np.ndarray:
     try:
         labels = load_labels(path.parent)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidRecord(f"{path} holds no readable labels ({error}); run the fit stage again") from error
     if labels.shape != (cube.n_days,):
         raise InvalidRecord(

@@ -233,10 +233,11 @@ def test_missing_labels_name_the_file(results):
         results.evaluate()
 
 
-def test_damaged_labels_name_the_file(results):
+@pytest.mark.parametrize("kept", [0, 40, 300])
+def test_damaged_labels_name_the_file(results, kept):
     results.add("kmeans", {3: labels(3)})
     path = results.folder / "kmeans/default/seed-0003/fit.npz"
-    path.write_bytes(path.read_bytes()[:40])
+    path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(InvalidRecord, match=r"seed-0003/fit\.npz holds no readable labels"):
         results.evaluate()
 
