@@ -15,7 +15,7 @@ import pandas as pd
 from regimebench.cube import read_cube
 from regimebench.dataset import Cube, DataError
 from regimebench.metrics import score_against_truth, score_partitions
-from regimebench.records import FIT, WITH_LABELS, InvalidRecord, load_labels, read_batch, replace_file, seed_folder
+from regimebench.records import FIT, WITH_LABELS, InvalidRecord, load_labels, read_batch, seed_folder
 
 __all__ = ["RUN_COLUMNS", "SCORE_COLUMNS", "evaluate"]
 
@@ -157,6 +157,6 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         table.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-        replace_file(temporary, path)
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
