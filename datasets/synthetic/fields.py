@@ -11,9 +11,6 @@ __all__ = ["mix", "red_noise", "red_series", "seasonal_cycle", "smooth_patterns"
 PERSISTENCE = 0.6
 """Lag-1 autocorrelation of amplitudes inside a spell and of the noise."""
 
-SEASONAL_AMPLITUDE = 0.7
-"""Amplitude of the seasonal cycle, in standard deviations of the regimes' signal."""
-
 WARMEST_DAY = 227
 """Day of the year on which the seasonal cycle peaks: mid-August, as the sea surface of the northern Atlantic."""
 
@@ -89,11 +86,11 @@ def seasonal_cycle(days: np.ndarray) -> np.ndarray:
 
 
 def mix(amplitudes: np.ndarray, modes: np.ndarray) -> np.ndarray:
-    """Sum modes (m, lat, lon, variable) with amplitudes (time, m): fields (time, lat, lon, variable).
+    """Sum modes (m, lat, lon, variable) with amplitudes (time, m): fields (time, lat, lon, variable), float32.
 
     Spelt as a loop because a matrix product may differ in its last bits from one machine or thread count to the next.
     """
-    total = np.zeros((amplitudes.shape[0], *modes.shape[1:]))
-    for m in range(modes.shape[0]):
-        total += amplitudes[:, m, None, None, None] * modes[m]
+    total = np.zeros((amplitudes.shape[0], *modes.shape[1:]), dtype=np.float32)
+    for amplitude, mode in zip(amplitudes.T.astype(np.float32), modes.astype(np.float32), strict=True):
+        total += amplitude[:, None, None, None] * mode
     return total

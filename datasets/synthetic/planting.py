@@ -1,4 +1,4 @@
-"""Put a planted data set together: regimes, signal, seasonal cycle, noise and land mask."""
+"""A planted data set: regimes, signal, seasonal cycle, noise and land mask, all dimensionless."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from datasets.synthetic.families import FAMILIES, PATTERN_WIDTH, Dynamics, Subspaces, Waves
-from datasets.synthetic.fields import SEASONAL_AMPLITUDE, mix, red_noise, seasonal_cycle, smooth_patterns
+from datasets.synthetic.fields import mix, red_noise, seasonal_cycle, smooth_patterns, unit_rms
 from datasets.synthetic.spells import order_days, sizes
 
 __all__ = ["Planting"]
 
 NOISE_WIDTH = 1 / 41
 """Gaussian filter of the noise: 1 cell on a grid of 41 x 41."""
+
+SEASONAL_AMPLITUDE = 0.7
+"""Amplitude of the seasonal cycle; the signal of the subspaces has root mean square 1."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Planting:
     ----------
     family : str
         Key of ``FAMILIES``.
-    days : ndarray of datetime64[D]
+    days : ndarray of datetime64[D], shape (time,)
         Time axis.
     shape : tuple of int
         (lat, lon, variable).
@@ -38,9 +40,9 @@ class Planting:
     proportions : tuple of float
         Relative regime sizes.
     noise : float
-        Standard deviation of the noise; the signal's is 1.
+        Standard deviation of the noise.
     offset : float
-        Root mean square of the regimes' mean fields, ``centroids`` only.
+        Root mean square of the regimes' mean fields in units of the fields within a regime; ``centroids`` only.
     land_fraction : float
         Share of the grid cells that are land.
     seed : int
@@ -63,8 +65,9 @@ class Planting:
 
     @cached_property
     def mechanism(self) -> Subspaces | Waves | Dynamics:
-        """What makes the regimes: the patterns and parameters that oracles may be told."""
-        offset = self.offset if self.family == "centroids" else 0.0
+        """What makes the regimes: the patterns and parameters that an oracle may be told."""
+        within = np.hypot(1, self.noise)
+        offset = self.offset * within if self.family == "centroids" else 0.0
         return FAMILIES[self.family].draw(self._stream(0), self.n_clusters, self.shape, offset)
 
     @cached_property
@@ -75,25 +78,31 @@ class Planting:
 
     @cached_property
     def seasonal_pattern(self) -> np.ndarray:
-        """The one pattern that follows the sun, shape (lat, lon, variable)."""
-        return SEASONAL_AMPLITUDE * smooth_patterns(self._stream(2), (), self.shape, PATTERN_WIDTH)
+        """The one pattern that follows the seasons, shape (lat, lon, variable): of one sign nearly everywhere."""
+        relief = smooth_patterns(self._stream(2), (), self.shape, PATTERN_WIDTH)
+        return SEASONAL_AMPLITUDE * unit_rms(1 + relief / 2)
+
+    @property
+    def rms(self) -> float:
+        """Expected root mean square of the anomalies."""
+        return float(np.sqrt(self.mechanism.rms**2 + SEASONAL_AMPLITUDE**2 / 2 + self.noise**2))
 
     def anomalies(self) -> np.ndarray:
         """Return the fields, float32, shape (time, lat, lon, variable)."""
-        signal = self.mechanism.fields(self._stream(3), self.labels)
-        season = mix(seasonal_cycle(self.days)[:, None], self.seasonal_pattern[None])
-        return (signal + season + self.noise * red_noise(self._stream(4), self.days.size, self.shape, NOISE_WIDTH)).astype(
-            np.float32
-        )
+        fields = red_noise(self._stream(3), self.days.size, self.shape, NOISE_WIDTH)
+        fields *= np.float32(self.noise)
+        fields += mix(seasonal_cycle(self.days)[:, None], self.seasonal_pattern[None])
+        fields += self.mechanism.fields(self._stream(4), self.labels)
+        return fields
 
     def land(self) -> np.ndarray:
-        """Return the land mask, bool, shape (lat, lon): one island around the peak of a smooth random relief."""
-        cells = round(self.land_fraction * self.shape[0] * self.shape[1])
-        if self.land_fraction > 0:
-            cells = max(cells, 1)
+        """Return the land mask, bool, shape (lat, lon): one round island of at least one cell, unless there is none."""
         height, width = self.shape[:2]
-        relief = gaussian_filter(self._stream(5).standard_normal((height, width)), PATTERN_WIDTH * min(height, width))
-        peak = np.unravel_index(relief.argmax(), relief.shape)
-        land = np.zeros((height, width), dtype=bool)
-        land[peak] = cells > 0
-        return land
+        land = np.zeros(height * width, dtype=bool)
+        if self.land_fraction > 0:
+            cells = max(1, round(self.land_fraction * land.size))
+            middle = self._stream(5).uniform(0.3, 0.7, 2) * (height, width)
+            y, x = np.indices((height, width)).reshape(2, -1)
+            distance = np.hypot(y - middle[0], x - middle[1])
+            land[np.argsort(distance, kind="stable")[:cells]] = True
+        return land.reshape(height, width)
