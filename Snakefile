@@ -1,5 +1,7 @@
 # RegimeBench: download -> preprocess -> fit -> evaluate -> aggregate -> report.
 # Every stage is one rule file here, one module in regimebench/ and one page in docs/.
+import time
+
 from snakemake.utils import min_version
 
 from regimebench import config as configuration
@@ -17,6 +19,7 @@ driver.prepare_environment()
 PLAN = configuration.make_plan(config)
 RESULTS = PLAN.results.as_posix()
 LOCKS = []
+STARTED = time.time()
 
 
 wildcard_constraints:
@@ -47,3 +50,7 @@ onstart:
 
 onsuccess:
     print(f"\nTables: {RESULTS}/tables/   Report: {RESULTS}/report/index.html")
+
+
+onerror:
+    print("\n".join(["", "What went wrong:", *driver.errors(PLAN.results, STARTED)]))

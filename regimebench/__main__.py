@@ -112,14 +112,6 @@ def preprocess(settings: Text, manifest: File, cube: File, truth: File) -> None:
     stage.prepare(_dataset(entry), entry["name"], manifest.parent, entry["preprocess"], cube, truth, entry["gaps"])
 
 
-@app.command("fit-batch", rich_help_panel=STAGES)
-def fit_batch(job: Text, cube: File, batch: File, threads: int = 1, device: str = "auto") -> None:
-    """Run one batch of seeds in a supervised worker."""
-    from regimebench import fit as stage
-
-    raise typer.Exit(stage.fit_command(json.loads(job), cube=cube, batch=batch, threads=threads, device=device))
-
-
 @app.command(rich_help_panel=STAGES)
 def evaluate(cube: File, scores: File, runs: File, truth: File, batches: list[Path]) -> None:
     """Score every partition of one data set."""

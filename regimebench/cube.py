@@ -6,7 +6,6 @@ The layout is described in ``docs/preprocess.md``. netCDF4 is the only reader a 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from regimebench import __version__
 from regimebench.dataset import Cube, DataError
+from regimebench.files import replacing
 
 __all__ = ["content_hash", "read_cube", "write_cube"]
 
@@ -49,7 +49,7 @@ def write_cube(cube: Cube, path: str | Path) -> Cube:
         ``cell_methods`` (one text per variable); and ``projection``: ``{"grid_mapping": {...}, "y": ..., "x": ...}``
         with the grid mapping's attributes and the projected coordinates in metres.
     path : path
-        The file; its folder must exist.
+        The file.
 
     Returns
     -------
@@ -64,13 +64,8 @@ def write_cube(cube: Cube, path: str | Path) -> Cube:
     path = Path(path)
     _check(cube)
     cube = replace(cube, attrs={**cube.attrs, HASH: content_hash(cube)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
-            _write(cube, file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
+        _write(cube, file)
     return cube
 
 

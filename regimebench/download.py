@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 from regimebench.dataset import Dataset
+from regimebench.records import sha256_file, write_json
 
 
 def download(dataset: Dataset, manifest: Path, settings: dict[str, Any]) -> None:
@@ -25,15 +23,9 @@ def download(dataset: Dataset, manifest: Path, settings: dict[str, Any]) -> None
         "dataset": settings["name"],
         "plugin": settings["plugin"],
         "params": settings["params"],
-        "files": [{"name": str(p.relative_to(folder)), "bytes": p.stat().st_size, "sha256": sha256(p)} for p in raw],
+        "files": [
+            {"name": str(p.relative_to(folder)), "bytes": p.stat().st_size, "sha256": sha256_file(p)} for p in raw
+        ],
         "sources": [{"name": str(p), "bytes": p.stat().st_size} for p in dataset.sources()],
     }
-    temporary = manifest.with_name(manifest.name + ".part")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, manifest)
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file's content."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    write_json(manifest, content)

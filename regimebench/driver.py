@@ -43,6 +43,22 @@ def preflight(plan: Plan) -> None:
         )
 
 
+def errors(results: Path, since: float) -> list[str]:
+    """Return what each failed job's log says, for logs written after ``since`` (seconds since the epoch).
+
+    A stage reports what its user can act on as a line that begins with ``Error:``; anything else ends in a traceback,
+    of which the last line is given.
+    """
+    found = []
+    for path in sorted((results / "logs").glob("**/*.log")):
+        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        failed = any(line.startswith(("Error:", "Traceback")) for line in lines)
+        if failed and path.stat().st_mtime >= since:
+            first = next((n for n, line in enumerate(lines) if line.startswith("Error:")), len(lines) - 1)
+            found.append(f"{path}:\n  " + "\n  ".join(lines[first:]))
+    return found
+
+
 def lock_results(results: Path) -> IO[str]:
     """Hold ``results`` for this driver until the process ends, however it ends.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import pandas as pd
 
 from regimebench.cube import read_cube
 from regimebench.dataset import Cube, DataError
+from regimebench.files import replacing
 from regimebench.metrics import score_against_truth, score_partitions
 from regimebench.records import FIT, WITH_LABELS, InvalidRecord, load_labels, read_batch, seed_folder
 
@@ -153,10 +153,5 @@ def _score(cube: Cube, labels: dict[tuple[str, int], np.ndarray], truth: np.ndar
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write in one step, NaN as an empty field; ten digits hide the order of summation inside a library."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

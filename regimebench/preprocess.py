@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import xarray as xr
 from regimebench.cube import write_cube
 from regimebench.dataset import Cube, DataError, Dataset
 from regimebench.fields import Layout, check_values, layout, refuse
+from regimebench.files import replacing
 from regimebench.units import cf_units
 
 __all__ = ["prepare", "preprocess"]
@@ -239,10 +239,7 @@ def _provenance(fields: xr.Dataset, place: Layout, name: str, variant: str) -> d
 
 
 def _write_truth(time: np.ndarray, columns: dict[str, np.ndarray], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["date", *columns])
         writer.writerows(zip(time.astype(str), *columns.values(), strict=True))
-    os.replace(temporary, path)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from regimebench.files import replacing
 
 SCHEMA_VERSION = 1
 STATUSES = ("ok", "degenerate", "error", "timeout", "oom", "killed")
@@ -70,17 +71,9 @@ def fingerprint(
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON file in one step: a reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1, allow_nan=False)
+        file.write("\n")
 
 
 def load(path: Path, verify_fit: bool = False) -> dict[str, Any]:

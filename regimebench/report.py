@@ -14,6 +14,7 @@ from regimebench import __version__
 from regimebench.aggregate import HEADLINE, best_runs, tables_of
 from regimebench.cube import read_cube
 from regimebench.dataset import Cube
+from regimebench.files import replacing
 from regimebench.maps import draw_calendar, draw_cluster_means
 from regimebench.provenance import git_state
 from regimebench.records import load_labels, seed_folder
@@ -28,10 +29,8 @@ def report(settings: dict[str, Any], page: Path) -> None:
     sections = [_section(results, each, page.parent) for each in settings["datasets"]]
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
     text = environment.get_template("index.html.j2").render(sections=sections, version=_version())
-    page.parent.mkdir(parents=True, exist_ok=True)
-    temporary = page.with_name(page.name + ".part")
-    temporary.write_text(text)
-    os.replace(temporary, page)
+    with replacing(page) as temporary:
+        temporary.write_text(text)
 
 
 def _version() -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
+
+from regimebench.files import replacing
 
 LATEX = {
     "_": r"\_",
@@ -71,17 +72,14 @@ def latex(table: Table) -> str:
 
 def write(tables: Sequence[Table], data: pd.DataFrame, stem: Path) -> None:
     """Write ``<stem>.md``, ``<stem>.tex`` (all tables in order) and ``<stem>.csv`` (``data``, unrounded)."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     contents = {
         ".md": "\n".join(map(markdown, tables)),
         ".tex": "\n".join(map(latex, tables)),
         ".csv": data.to_csv(index=False),
     }
     for suffix, text in contents.items():
-        path = stem.with_name(stem.name + suffix)
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        with replacing(stem.with_name(stem.name + suffix)) as temporary:
+            temporary.write_text(text)
 
 
 def best_in_column(values: pd.Series, higher_is_better: bool) -> pd.Series:
