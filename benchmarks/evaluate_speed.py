@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--shared", type=int, default=12, help="partitions that both sides score")
     parser.add_argument("--many", type=int, default=600, help="partitions that only our side scores")
-    parser.add_argument("--large", type=int, nargs="*", default=[20, 600], help="partitions of the 20,000-day cases")
+    parser.add_argument("--large", type=int, nargs="*", default=[20], help="partitions of the 20,000-day cases")
     parser.add_argument("--only-large", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.only_large:
