@@ -281,7 +281,7 @@ def _rises(protocol: str, metric: str) -> bool:
 
 
 def _heading(protocol: str, metric: str) -> str:
-    return f"{find(protocol, metric).title} {ARROW[_rises(protocol, metric)]}"
+    return f"{find(protocol, metric).short} {ARROW[_rises(protocol, metric)]}"
 
 
 def _text(value: Any, protocol: str, metric: str) -> str:

@@ -21,7 +21,9 @@ class Metric:
     key : str
         Name in ``scores.csv`` and in ``published/tables.yaml``.
     title : str
-        Heading for people.
+        Name for people.
+    short : str
+        Heading of a column.
     better : str
         ``higher`` or ``lower``.
     source : str
@@ -35,6 +37,7 @@ class Metric:
     protocol: str
     key: str
     title: str
+    short: str
     better: str
     source: str
     quantity: str
@@ -47,16 +50,17 @@ _DAVIES = "Davies & Bouldin 1979"
 _ROUSSEEUW = "Rousseeuw 1987"
 
 METRICS: tuple[Metric, ...] = (
-    Metric("paper", "silhouette", "Silhouette (cosine)", "higher", _CODE, "silhouette_cosine"),
-    Metric("paper", "davies_bouldin", "Davies-Bouldin", "lower", _DAVIES, "davies_bouldin"),
-    Metric("paper", "calinski_harabasz", "Calinski-Harabasz", "higher", _CALINSKI, "calinski_harabasz"),
-    Metric("paper", "rmse", "RMSE to cluster mean", "lower", "DSC paper, Eq. 11", "rmse"),
-    Metric("paper", "variance", "Variance (pooled)", "lower", _CODE, "pooled_variance"),
-    Metric("paper", "icd", "Inter-cluster distance (row minimum)", "higher", _CODE, "linkage_row_minimum"),
+    Metric("paper", "silhouette", "Silhouette (cosine)", "Sil. cos", "higher", _CODE, "silhouette_cosine"),
+    Metric("paper", "davies_bouldin", "Davies-Bouldin", "DB", "lower", _DAVIES, "davies_bouldin"),
+    Metric("paper", "calinski_harabasz", "Calinski-Harabasz", "CH", "higher", _CALINSKI, "calinski_harabasz"),
+    Metric("paper", "rmse", "RMSE to cluster mean", "RMSE", "lower", "DSC paper, Eq. 11", "rmse"),
+    Metric("paper", "variance", "Variance (pooled)", "Var. pooled", "lower", _CODE, "pooled_variance"),
+    Metric("paper", "icd", "Inter-cluster distance (row minimum)", "ICD min", "higher", _CODE, "linkage_row_minimum"),
     Metric(
         "paper",
         "icd_row_mean",
         "Inter-cluster distance (row mean)",
+        "ICD mean",
         "higher",
         "authors' published DSC notebook",
         "linkage_row_mean",
@@ -66,25 +70,59 @@ METRICS: tuple[Metric, ...] = (
         "paper",
         "variance_unpadded",
         "Variance (pooled, data columns only)",
+        "Var. unpadded",
         "lower",
         _CODE + " that score unpadded data",
         "pooled_variance_unpadded",
         extra=True,
     ),
-    Metric("standard", "silhouette", "Silhouette (Euclidean)", "higher", _ROUSSEEUW, "silhouette_euclidean"),
-    Metric("standard", "davies_bouldin", "Davies-Bouldin", "lower", _DAVIES, "davies_bouldin"),
-    Metric("standard", "calinski_harabasz", "Calinski-Harabasz", "higher", _CALINSKI, "calinski_harabasz"),
-    Metric("standard", "rmse", "RMSE to cluster mean", "lower", "DSC paper, Eq. 11", "rmse"),
-    Metric("standard", "variance", "Variance (mean over clusters)", "lower", "DSC paper, Eq. 10", "mean_variance"),
     Metric(
-        "standard", "icd", "Inter-cluster distance (mean over pairs)", "higher", "DSC paper, Eq. 9", "linkage_pair_mean"
+        "standard", "silhouette", "Silhouette (Euclidean)", "Silhouette", "higher", _ROUSSEEUW, "silhouette_euclidean"
+    ),
+    Metric("standard", "davies_bouldin", "Davies-Bouldin", "DB", "lower", _DAVIES, "davies_bouldin"),
+    Metric("standard", "calinski_harabasz", "Calinski-Harabasz", "CH", "higher", _CALINSKI, "calinski_harabasz"),
+    Metric("standard", "rmse", "RMSE to cluster mean", "RMSE", "lower", "DSC paper, Eq. 11", "rmse"),
+    Metric(
+        "standard",
+        "variance",
+        "Variance (mean over clusters)",
+        "Variance",
+        "lower",
+        "DSC paper, Eq. 10",
+        "mean_variance",
     ),
     Metric(
-        "standard", "silhouette_cosine", "Silhouette (cosine)", "higher", _ROUSSEEUW, "silhouette_cosine", extra=True
+        "standard",
+        "icd",
+        "Inter-cluster distance (mean over pairs)",
+        "ICD",
+        "higher",
+        "DSC paper, Eq. 9",
+        "linkage_pair_mean",
     ),
-    Metric("truth", "ari", "Adjusted Rand index", "higher", "Hubert & Arabie 1985", "ari"),
-    Metric("truth", "nmi", "Normalised mutual information", "higher", "Strehl & Ghosh 2002, arithmetic mean", "nmi"),
-    Metric("truth", "accuracy", "Matched accuracy", "higher", "best one-to-one matching (Kuhn 1955)", "accuracy"),
+    Metric(
+        "standard",
+        "silhouette_cosine",
+        "Silhouette (cosine)",
+        "Sil. cos",
+        "higher",
+        _ROUSSEEUW,
+        "silhouette_cosine",
+        extra=True,
+    ),
+    Metric("truth", "ari", "Adjusted Rand index", "ARI", "higher", "Hubert & Arabie 1985", "ari"),
+    Metric(
+        "truth", "nmi", "Normalised mutual information", "NMI", "higher", "Strehl & Ghosh 2002, arithmetic mean", "nmi"
+    ),
+    Metric(
+        "truth",
+        "accuracy",
+        "Matched accuracy",
+        "Accuracy",
+        "higher",
+        "best one-to-one matching (Kuhn 1955)",
+        "accuracy",
+    ),
 )
 
 
@@ -117,8 +155,10 @@ def find(protocol: str, key: str) -> Metric:
 
 def markdown_table() -> str:
     """Return the table of metrics as Markdown, as it stands in ``docs/metrics.md``."""
-    lines = ["| protocol | key | metric | better | source |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| protocol | key | metric | column | better | source |", "| --- | --- | --- | --- | --- | --- |"]
     for metric in METRICS:
         key = f"`{metric.key}` (extra)" if metric.extra else f"`{metric.key}`"
-        lines.append(f"| {metric.protocol} | {key} | {metric.title} | {metric.better} | {metric.source} |")
+        lines.append(
+            f"| {metric.protocol} | {key} | {metric.title} | {metric.short} | {metric.better} | {metric.source} |"
+        )
     return "\n".join(lines)
