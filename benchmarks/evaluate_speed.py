@@ -152,8 +152,7 @@ def main() -> None:
         large(given.only_large)
         return
     print("# Evaluate: speed and memory\n")
-    versions = provenance.versions()
-    about = provenance.machine() | {name: versions[name] for name in ("python", "numpy", "sklearn")}
+    about = provenance.machine() | {module.__name__: module.__version__ for module in (np, sklearn)}
     print("\n".join(f"- {name}: {value}" for name, value in about.items()))
     compare(given.repeats, given.shared, given.many)
     print(f"\n## {LARGE_SHAPE[0]:,} days x {LARGE_SHAPE[1]} columns, each in a process of its own\n")
