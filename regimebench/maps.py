@@ -32,8 +32,8 @@ def cluster_means(cube: Cube, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     names, counts = np.unique(labels, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    means = np.stack([cube.physical(cube.values[labels == name].mean(axis=0)) for name in names[order]])
-    return counts[order], means
+    means = np.stack([cube.values[labels == name].mean(axis=0, dtype=np.float64) for name in names[order]])
+    return counts[order], cube.physical(means)
 
 
 def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -> None:
@@ -44,7 +44,7 @@ def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -
     """
     sizes, means = cluster_means(cube, labels)
     sizes, means = sizes[:MAX_CLUSTERS], means[:MAX_CLUSTERS]
-    overall = cube.physical(cube.values.mean(axis=0))
+    overall = cube.physical(cube.values.mean(axis=0, dtype=np.float64))
     rows, columns = len(cube.variables), 1 + len(sizes)
     shape = _panel_shape(cube)
     figure = Figure(figsize=(1.2 + columns * shape[0], 0.9 + rows * shape[1]), layout="constrained")

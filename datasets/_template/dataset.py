@@ -1,7 +1,7 @@
 """Say in one line what the data are.
 
-The class must be called ``Plugin``. Only ``regimebench.dataset``, this folder's own modules and third-party libraries are
-imported.
+The class must be called ``Plugin``. Import only ``regimebench.dataset``, this folder's own modules and third-party
+libraries.
 """
 
 from __future__ import annotations

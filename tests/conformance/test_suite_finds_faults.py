@@ -55,7 +55,7 @@ def plugin(tmp_path, monkeypatch):
     folder = tmp_path / "methods" / "toy"
     folder.mkdir(parents=True)
     (folder / "method.yaml").write_text(YAML)
-    (folder / "README.md").write_text("# toy\n" + "Assigns days to quantiles of their mean value, which is enough here. " * 3)
+    (folder / "README.md").write_text("# toy\n" + "Assigns days to quantiles of their mean value. " * 4)
     monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path))
 
     def write(line):

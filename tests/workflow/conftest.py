@@ -41,7 +41,11 @@ class Project:
         """Return the command line that runs this configuration."""
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(self.config, sort_keys=False))
-        return [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(path), *arguments]
+        return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", str(path)]
+
+    def tables(self) -> str:
+        """Run the workflow as far as the tables, without figures, and return what it printed."""
+        return self.run(*(str(self.results / "tables" / f"{name}.standard.md") for name in self.config["datasets"]))
 
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run the workflow and return what it printed."""

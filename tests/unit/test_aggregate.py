@@ -1,0 +1,129 @@
+"""Tables from scores: selection, medians, comparisons with printed numbers, failures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from regimebench.aggregate import aggregate, best_runs, tables_of
+from regimebench.metrics import metrics_of
+
+SETTINGS = {
+    "dataset": "toy",
+    "title": "Toy",
+    "published": "toy_data",
+    "preprocess": "standard",
+    "n_clusters": 3,
+    "budget": "full",
+    "rows": [
+        {"address": name, "title": name, "kind": kind, "fidelity": "port", "published": key, "seeds": n}
+        | {"deterministic": fixed}
+        for name, kind, fixed, key, n in (
+            ("alpha", "method", False, "printed_alpha", 3),
+            ("beta", "method", False, "beta", 3),
+            ("fixed", "control", True, None, 1),
+            ("broken", "method", False, None, 2),
+        )
+    ],
+}  # fmt: skip
+PRINTED = [
+    {
+        "id": "table-9",
+        "source": "A paper, Table 9",
+        "protocol": "best of 20",
+        "dataset": "toy_data",
+        "rows": {"printed_alpha": {"silhouette": 0.25, "variance": 0.1}},
+    },
+    {"id": "table-8", "source": "Another", "protocol": "x", "dataset": "other", "rows": {"beta": {"rmse": 1.0}}},
+]
+SILHOUETTE = {"alpha": [0.1, 0.3, 0.2], "beta": [0.0, 0.05, 0.09], "fixed": [0.15]}
+SILHOUETTE |= {"(truth)": [0.4], "(oracle)": [0.35]}
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Write scores in which every metric but the silhouette is seed + 1, and run the stage."""
+    rows = [
+        (address, seed, protocol, metric.key, value if metric.key.startswith("silhouette") else seed + 1.0)
+        for address, values in SILHOUETTE.items()
+        for seed, value in enumerate(values)
+        for protocol in ("paper", "standard", "truth")
+        for metric in metrics_of(protocol)
+    ]
+    columns = ["address", "seed", "protocol", "metric", "value"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
+    runs = [(address, seed, "ok") for address, values in SILHOUETTE.items() for seed in range(len(values))]
+    runs = [run for run in runs if run[0][0] != "("] + [("broken", 0, "timeout"), ("broken", 1, "error")]
+    frame = pd.DataFrame(runs, columns=["address", "seed", "status"])
+    frame = frame.assign(
+        seconds=2.0, peak_rss_mib=100.0, n_parameters=[1234 if r[0] == "alpha" else None for r in runs]
+    )
+    frame.to_csv(tmp_path / "runs.csv", index=False)
+    (tmp_path / "printed.yaml").write_text(yaml.safe_dump(PRINTED))
+    aggregate(SETTINGS, tmp_path / "scores.csv", tmp_path / "runs.csv", tmp_path / "printed.yaml", tmp_path)
+    return tmp_path
+
+
+def row(text, name):
+    line = next(line for line in text.splitlines() if line.startswith(f"| {name} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_best_run_is_the_one_of_highest_cosine_silhouette(made):
+    best = best_runs(pd.read_csv(made / "scores.csv"))
+    assert best.loc["alpha", ["seed", "silhouette", "rmse"]].tolist() == [1, 0.3, 2.0]
+
+
+def test_paper_table_marks_the_best_of_each_column_and_leaves_references_out(made):
+    text = (made / "toy.paper.md").read_text()
+    assert row(text, "alpha")[1:3] == ["3/3 ok", "**0.3000**"]
+    assert row(text, "fixed")[4] == "1.0000"
+    assert row(text, "(planted truth)")[2] == "0.4000"
+    assert row(text, "broken")[1:3] == ["0/2 ok (1 timeout, 1 error)", "–"]
+
+
+def test_printed_numbers_stand_beside_ours_with_the_difference(made):
+    text = (made / "toy.paper.md").read_text()
+    section = text[text.index("A paper, Table 9") :]
+    assert row(section, "alpha")[1] == "0.3000 / 0.25 / +0.0500"
+    assert "Another" not in text
+    numbers = pd.read_csv(made / "toy.paper.csv").set_index("address")
+    assert numbers.loc["alpha", "table-9:silhouette:difference"] == pytest.approx(0.05)
+    assert np.isnan(numbers.loc["beta", "table-9:silhouette"])
+
+
+def test_a_printed_variance_is_set_beside_the_padded_and_the_unpadded_one(made):
+    section = (made / "toy.paper.md").read_text().split("A paper, Table 9")[1]
+    assert row(section, "alpha")[2:4] == ["2.0000 / 0.1 / +1.9000"] * 2
+
+
+def test_standard_table_holds_medians_quartiles_tests_and_cost(made):
+    text = (made / "toy.standard.md").read_text()
+    alpha = row(text, "alpha")
+    assert alpha[2] == "**0.200 [0.150, 0.250]**"
+    assert alpha[-4:] == ["best", "2.00", "100", "1,234"]
+    assert row(text, "fixed")[-4] == "–"
+    assert row(text, "beta")[-4] == "0.100"
+    assert "With 3 seeds no p below 0.10 can be reached" in text
+
+
+def test_truth_table_leaves_out_the_truth_itself(made):
+    text = (made / "toy.truth.md").read_text()
+    assert "(oracle)" in text
+    assert "(planted truth)" not in text
+
+
+def test_latex_is_booktabs_and_escaped(made):
+    text = (made / "toy.standard.tex").read_text()
+    for part in (r"\toprule", r"\midrule", r"\bottomrule", r"\textbf{0.200 [0.150, 0.250]}", r"Silhouette $\uparrow$"):
+        assert part in text
+    assert not set(text) - set(map(chr, range(128)))
+
+
+def test_the_report_shows_the_tables_of_the_files(made):
+    assert next(table.title for table in tables_of(SETTINGS, made)) == "Toy: standard protocol"
+
+
+def test_the_smoke_budget_is_named_in_the_caption(made):
+    settings = {**SETTINGS, "budget": "smoke"}
+    assert all("Smoke budget" in t.caption for t in tables_of(settings, made) if "beside" not in t.title)
