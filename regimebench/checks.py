@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import random
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def _run(label: str, check: Callable[[], str | None]) -> Result:
         return Result(label, False, str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}")
 
 
-def tiny_cube(order: int = 1) -> Cube:
+def tiny_cube() -> Cube:
     """Return a cube of two planted regimes, the first ``BLOCK`` days and the rest, with a masked corner."""
     rng = np.random.default_rng(0)
     pattern = np.linspace(0, 1, SIDE)[:, None, None] * np.ones((SIDE, SIDE, VARIABLES))
@@ -82,7 +83,7 @@ def tiny_cube(order: int = 1) -> Cube:
     mask = np.ones((SIDE, SIDE, VARIABLES), dtype=bool)
     mask[:2, :2, 0] = False
     return Cube(
-        values=np.where(mask, values, 0)[::order].astype(np.float32),
+        values=np.where(mask, values, 0).astype(np.float32),
         mask=mask,
         time=np.datetime64("2021-01-01") + np.arange(DAYS),
         lat=43.0 - np.arange(SIDE),
@@ -101,16 +102,17 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _method_checks(spec: MethodSpec) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    probe = Probe(spec)
     yield "README describes the plugin", lambda: _readme(spec.folder)
     yield "imports keep the arrows", lambda: _imports(spec.folder, "methods")
-    yield "Plugin is a Method that takes its declared parameters", lambda: _constructs(spec)
-    yield "labels, shapes and types keep the contract", lambda: _contract(spec)
-    yield "the cube is left as it was", lambda: _cube_untouched(spec)
-    yield "days keep their order", lambda: _order(spec)
-    yield "same seed, same labels, whatever the global random state", lambda: _deterministic(spec)
-    yield "a batch of seeds gives what single fits give", lambda: _batch(spec)
-    yield "declared deterministic only if it is", lambda: _declared_deterministic(spec)
-    yield "other numbers of clusters work", lambda: _other_k(spec)
+    yield "Plugin is a Method that takes its declared parameters", probe.constructs
+    yield "labels, shapes and types keep the contract", probe.contract
+    yield "the cube is left as it was", probe.cube_untouched
+    yield "days keep their order", probe.order
+    yield "same seed, same labels, whatever the global random state", probe.deterministic
+    yield "a batch of seeds gives what single fits give", probe.batch
+    yield "declared deterministic only if it is", probe.declared_deterministic
+    yield "other numbers of clusters work", probe.other_k
     yield f"a supervised run ends within {DEADLINE_SECONDS} s and never opens the truth", lambda: _supervised(spec)
 
 
@@ -137,80 +139,84 @@ def _imports(folder: Path, kind: str) -> None:
                 )
 
 
-def _make(spec: MethodSpec, seed: int = 0, n_clusters: int = CLUSTERS) -> Method:
-    plugin = registry.load(spec)
-    return plugin(n_clusters=n_clusters, seed=seed, device="cpu", **{**spec.parameters, **spec.smoke})
+class Probe:
+    """A method at smoke size on the tiny cube; each (seed, k) is fitted once and shared by the checks."""
 
+    def __init__(self, spec: MethodSpec) -> None:
+        self.spec = spec
+        self.known: dict[tuple[int, int], Fit] = {}
 
-def _fit(spec: MethodSpec, cube: Cube, seed: int = 0, n_clusters: int = CLUSTERS) -> Fit:
-    return check_fit(_make(spec, seed, n_clusters).fit(cube), cube.n_days, n_clusters)
+    def make(self, seed: int = 0, n_clusters: int = CLUSTERS) -> Method:
+        """Return a new instance."""
+        plugin = registry.load(self.spec)
+        return plugin(n_clusters=n_clusters, seed=seed, device="cpu", **{**self.spec.parameters, **self.spec.smoke})
 
+    def fit(self, seed: int = 0, n_clusters: int = CLUSTERS) -> Fit:
+        """Return the checked result of one fit."""
+        key = seed, n_clusters
+        if key not in self.known:
+            self.known[key] = check_fit(self.make(seed, n_clusters).fit(tiny_cube()), DAYS, n_clusters)
+        return self.known[key]
 
-def _constructs(spec: MethodSpec) -> None:
-    _require(issubclass(registry.load(spec), Method), "class Plugin must be a subclass of regimebench.method.Method")
-    _make(spec)
+    def constructs(self) -> None:
+        """Construct the class with what method.yaml declares."""
+        _require(issubclass(registry.load(self.spec), Method), "class Plugin must subclass regimebench.method.Method")
+        self.make()
 
+    def contract(self) -> str:
+        """Fit once and hold the result to the contract."""
+        return f"{len(np.unique(self.fit().labels))} of {CLUSTERS} clusters on {DAYS} days"
 
-def _contract(spec: MethodSpec) -> str:
-    fit = _fit(spec, tiny_cube())
-    return f"{len(np.unique(fit.labels))} of {CLUSTERS} clusters on {DAYS} days"
+    def cube_untouched(self) -> None:
+        """Fit a cube that cannot be written to."""
+        cube = tiny_cube()
+        cube.values.flags.writeable = False
+        self.known[0, CLUSTERS] = check_fit(self.make().fit(cube), DAYS, CLUSTERS)
 
+    def order(self) -> str:
+        """Compare labels with two planted blocks, forwards and backwards."""
+        if self.spec.kind == "control":
+            return "not applicable to a control"
+        truth = (np.arange(DAYS) >= BLOCK).astype(int)
+        labels = self.fit(n_clusters=2).labels
+        forward, backward = adjusted_rand_score(truth, labels), adjusted_rand_score(truth, labels[::-1])
+        _require(
+            forward >= backward,
+            f"labels fit the days better in reverse order (ARI {backward:.2f}) than as given ({forward:.2f}); "
+            "return one label per day in the order of cube.time",
+        )
+        return f"ARI to two planted blocks {forward:.2f}"
 
-def _cube_untouched(spec: MethodSpec) -> None:
-    cube = tiny_cube()
-    before = cube.values.copy()
-    cube.values.flags.writeable = False
-    _fit(spec, cube)
-    _require(np.array_equal(before, cube.values), "fit changed cube.values; work on a copy")
+    def deterministic(self) -> None:
+        """Fit again with the same seed and other global states."""
+        first = self.fit().labels
+        random.seed(12345)
+        np.random.seed(12345)
+        second = self.make().fit(tiny_cube()).labels
+        differ = int((first != np.asarray(second)).sum())
+        _require(differ == 0, f"{differ} days got another label in a second fit with the same seed; use the seed alone")
 
+    def batch(self) -> None:
+        """Compare fit_batch with single fits."""
+        seeds = [0, 1]
+        together = list(self.make().fit_batch(tiny_cube(), seeds))
+        _require(len(together) == len(seeds), f"fit_batch gave {len(together)} results for {len(seeds)} seeds")
+        for seed, one in zip(seeds, together, strict=True):
+            same = np.array_equal(one.labels, self.fit(seed).labels)
+            _require(same, f"seed {seed} gets other labels in a batch than alone")
 
-def _order(spec: MethodSpec) -> str:
-    if spec.kind == "control":
-        return "not applicable to a control"
-    truth = (np.arange(DAYS) >= BLOCK).astype(int)
-    labels = _fit(spec, tiny_cube(), n_clusters=2).labels
-    forward, backward = adjusted_rand_score(truth, labels), adjusted_rand_score(truth, labels[::-1])
-    _require(
-        forward >= backward,
-        f"labels fit the days better in reverse order (ARI {backward:.2f}) than as given ({forward:.2f}); "
-        "return one label per day in the order of cube.time",
-    )
-    return f"ARI to two planted blocks {forward:.2f}"
+    def declared_deterministic(self) -> str:
+        """Compare two seeds of what is declared deterministic."""
+        if not self.spec.deterministic:
+            return "not declared"
+        same = np.array_equal(self.fit(0).labels, self.fit(1).labels)
+        _require(same, "method.yaml says deterministic: true, but another seed gives other labels")
+        return "declared, and true"
 
-
-def _deterministic(spec: MethodSpec) -> None:
-    cube = tiny_cube()
-    first = _fit(spec, cube, seed=3)
-    np.random.seed(12345)  # noqa: NPY002
-    second = _fit(spec, cube, seed=3)
-    differ = int((first.labels != second.labels).sum())
-    _require(
-        differ == 0,
-        f"{differ} days got another label in a second fit with the same seed; derive all randomness from seed",
-    )
-
-
-def _batch(spec: MethodSpec) -> None:
-    cube, seeds = tiny_cube(), [0, 1, 2]
-    together = list(_make(spec).fit_batch(cube, seeds))
-    _require(len(together) == len(seeds), f"fit_batch gave {len(together)} results for {len(seeds)} seeds")
-    for seed, one in zip(seeds, together, strict=True):
-        same = np.array_equal(one.labels, _fit(spec, cube, seed=seed).labels)
-        _require(same, f"seed {seed} gets other labels in a batch than alone")
-
-
-def _declared_deterministic(spec: MethodSpec) -> str:
-    if not spec.deterministic:
-        return "not declared"
-    cube = tiny_cube()
-    same = np.array_equal(_fit(spec, cube, seed=0).labels, _fit(spec, cube, seed=1).labels)
-    _require(same, "method.yaml says deterministic: true, but another seed gives other labels")
-    return "declared, and true"
-
-
-def _other_k(spec: MethodSpec) -> None:
-    for k in (2, 5):
-        _fit(spec, tiny_cube(), n_clusters=k)
+    def other_k(self) -> None:
+        """Fit two and five clusters."""
+        self.fit(n_clusters=2)
+        self.fit(n_clusters=5)
 
 
 def _supervised(spec: MethodSpec) -> str:

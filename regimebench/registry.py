@@ -96,9 +96,6 @@ def _folder(kind: str, name: str) -> Path:
     known = folders(kind)
     if name in known:
         return known[name]
-    template = ROOT / kind / name
-    if name == "_template":
-        return template
     raise UnknownPlugin(f"there is no {kind[:-1]} {name!r}; {_nearest(name, list(known))}")
 
 

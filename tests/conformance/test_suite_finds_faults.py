@@ -9,7 +9,7 @@ from regimebench.checks import check_plugin
 from regimebench.scaffold import create
 from regimebench.schema import InvalidFile
 
-GOOD = '''
+GOOD = """
 import numpy as np
 
 from regimebench.method import Cube, Fit, Method
@@ -22,7 +22,7 @@ class Plugin(Method):
         labels = np.searchsorted(edges, level)
         {line}
         return Fit(labels=labels)
-'''
+"""
 
 YAML = """
 title: Toy
