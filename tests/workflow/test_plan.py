@@ -51,6 +51,10 @@ def test_missing_data_stops_the_papers_protocol_before_any_job(tmp_path):
     assert "Finished job" not in output
 
 
+def test_the_default_profile_is_found_beside_the_snakefile():
+    assert "Using workflow specific profile profiles/default" in snakemake("-n", "--configfile", "config/smoke.yaml")
+
+
 def test_another_configuration_replaces_the_papers_protocol_and_is_not_merged_with_it():
     jobs_of = counts(snakemake("-n", "--quiet", "rules", "--configfile", "config/demo.yaml", "--forceall"))
     assert jobs_of["download"] == 1
