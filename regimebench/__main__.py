@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +60,8 @@ def new_dataset(name: str) -> None:
 @app.command()
 def check(name: str) -> None:
     """Run the conformance suite on one plugin (an address such as dec or dec/untrained, or a data set)."""
+    for library in ("OMP", "OPENBLAS", "MKL"):  # as in a worker; small fits do not gain from more
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     from regimebench.checks import check_plugin, show
 
     raise typer.Exit(show(name, check_plugin(name)))
