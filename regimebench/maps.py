@@ -78,7 +78,9 @@ def draw_calendar(cube: Cube, rows: list[tuple[str, np.ndarray]], path: Path) ->
     axis = figure.subplots()
     reference = _by_size(rows[0][1])
     colours = np.stack([_matched(labels, reference) for _, labels in rows])
-    axis.imshow(colours % 20, aspect="auto", interpolation="nearest", cmap="tab20", vmin=-0.5, vmax=19.5)
+    shades = 10 if colours.max() < 10 else 20
+    style = {"cmap": f"tab{shades}", "vmin": -0.5, "vmax": shades - 0.5}
+    axis.imshow(colours % shades, aspect="auto", interpolation="nearest", **style)
     axis.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
     ticks = np.linspace(0, cube.n_days - 1, 7).astype(int)
     axis.set_xticks(ticks, [str(cube.time[tick].astype("datetime64[D]")) for tick in ticks], fontsize=8)
