@@ -13,6 +13,7 @@ from regimebench.dataset import Cube
 
 MAX_CLUSTERS = 10  # columns that stay readable on one page
 COAST_POINTS = 400
+SCALE_PERCENTILE = 99.5  # single cells on steep orography would hide everything else
 
 
 def cluster_means(cube: Cube, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +40,9 @@ def cluster_means(cube: Cube, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -> None:
     """Save a grid of maps: one row per variable, the year's mean first, then each cluster's departure from it.
 
-    Departures share one scale per variable, symmetric about zero, so that colours compare between clusters. Coast
-    lines are drawn when the cube has a regular latitude-longitude grid inside the globe.
+    Departures share one scale per variable, symmetric about zero, so that colours compare between clusters; the few cells
+    beyond it take its last colour. Coast lines are drawn when the cube has a regular latitude-longitude grid inside the
+    globe.
     """
     sizes, means = cluster_means(cube, labels)
     sizes, means = sizes[:MAX_CLUSTERS], means[:MAX_CLUSTERS]
@@ -52,13 +54,14 @@ def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -
     coast = _coast(cube)
     for row, (name, units) in enumerate(zip(cube.variables, cube.units, strict=True)):
         departures = means[..., row] - overall[..., row]
-        limit = float(np.nanmax(np.abs(departures))) or 1.0
-        first = _field(axes[row, 0], cube, overall[..., row], coast, cmap="viridis")
-        figure.colorbar(first, ax=axes[row, 0], shrink=0.85, aspect=15).ax.tick_params(labelsize=7)
+        limit = float(np.nanpercentile(np.abs(departures), SCALE_PERCENTILE)) or 1.0
+        low, high = np.nanpercentile(overall[..., row], (100 - SCALE_PERCENTILE, SCALE_PERCENTILE))
+        first = _field(axes[row, 0], cube, overall[..., row], coast, cmap="viridis", vmin=low, vmax=high)
+        figure.colorbar(first, ax=axes[row, 0], shrink=0.85, aspect=15, extend="both").ax.tick_params(labelsize=7)
         axes[row, 0].set_ylabel(f"{name} ({units})" if units else name)
         for column, departure in enumerate(departures, start=1):
             image = _field(axes[row, column], cube, departure, coast, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        figure.colorbar(image, ax=axes[row, 1:], shrink=0.85, aspect=15).ax.tick_params(labelsize=7)
+        figure.colorbar(image, ax=axes[row, 1:], shrink=0.85, aspect=15, extend="both").ax.tick_params(labelsize=7)
     axes[0, 0].set_title("mean", fontsize=9)
     for column, size in enumerate(sizes, start=1):
         axes[0, column].set_title(f"cluster {column}: {size} days", fontsize=9)
