@@ -40,9 +40,9 @@ def cluster_means(cube: Cube, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -> None:
     """Save a grid of maps: one row per variable, the year's mean first, then each cluster's departure from it.
 
-    Departures share one scale per variable, symmetric about zero, so that colours compare between clusters; the few cells
-    beyond it take its last colour. Coast lines are drawn when the cube has a regular latitude-longitude grid inside the
-    globe.
+    Departures share one scale per variable, symmetric about zero, so that colours compare between clusters; the few
+    cells beyond it take its last colour. Coast lines are drawn when the cube has a regular latitude-longitude grid
+    inside the globe.
     """
     sizes, means = cluster_means(cube, labels)
     sizes, means = sizes[:MAX_CLUSTERS], means[:MAX_CLUSTERS]

@@ -91,7 +91,7 @@ def test_authors_settings_hardly_train(clear):
 
 def test_parameters_are_those_of_encoder_and_centres(clear):
     cube, _ = clear
-    sizes = [432, 64, 64, 128, 10]
+    sizes = [432, *registry.method("dec").smoke["hidden"], 10]
     expected = sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes)) + 7 * 10
     assert fit("dec", cube, **SHORT).n_parameters == expected
 
