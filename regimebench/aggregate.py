@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from regimebench import notes
 from regimebench.metrics import find, metrics_of
 from regimebench.records import status_summary
 from regimebench.schema import load_yaml
-from regimebench.stats import against_best, smallest_p
+from regimebench.stats import against_reference
 from regimebench.tables import Cell, Table, best_in_column, write
 
 PRINTED = Path(__file__).resolve().parents[1] / "published" / "tables.yaml"
 HEADLINE = "silhouette"
-# The papers print one variance: of the zero-padded array for some rows, of the data columns alone for others.
+REFERENCES = {"(truth)": "(planted truth)", "(oracle)": "(oracle)"}
+# The papers print one variance: of the zero-padded array for some rows, of the grid alone for others.
 PRINTED_AS = {"variance_unpadded": "variance"}
-PADDING_NOTE = (
-    "The printed variances are of zero-padded arrays in some rows (near 0.10 on ERA5) and of unpadded ones in others "
-    "(near 0.045), so each is set beside both of ours."
-)
-REFERENCES = {"(truth)": "planted truth", "(oracle)": "oracle"}
-ALPHA = 0.05
-ARROW = {True: "↑", False: "↓"}
+QUARTILES = {"median": 0.5, "q1": 0.25, "q3": 0.75}
+COSTS = ("seconds", "peak_rss_mib", "n_parameters")
+OK_SHARE = 0.5  # a row is marked best only if at least so many of its runs are ok
+
+Built = tuple[list[Table], pd.DataFrame]
 
 
 def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path, tables: Path) -> None:
@@ -40,8 +41,11 @@ def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path,
     printed : Path
         YAML file with the numbers printed in the papers.
     tables : Path
-        Folder to write ``<dataset>.<protocol>.{md,tex,csv}`` into.
+        Folder to write ``<dataset>.<protocol>.{md,tex,csv}`` into. A truth table of an earlier run is removed if the
+        data are not planted.
     """
+    for old in tables.glob(f"{settings['dataset']}.truth.*"):
+        old.unlink()
     for protocol, (made, data) in _build(settings, scores, runs, printed).items():
         write(made, data, tables / f"{settings['dataset']}.{protocol}")
 
@@ -52,231 +56,230 @@ def tables_of(settings: dict[str, Any], folder: Path) -> list[Table]:
     return [table for made, _ in built.values() for table in made]
 
 
-def _build(
-    settings: dict[str, Any], scores: Path, runs: Path, printed: Path
-) -> dict[str, tuple[list[Table], pd.DataFrame]]:
+def _build(settings: dict[str, Any], scores: Path, runs: Path, printed: Path) -> dict[str, Built]:
     """Return protocol -> (tables, unrounded numbers)."""
-    values, records = pd.read_csv(scores), pd.read_csv(runs)
+    results = Results(settings, pd.read_csv(scores), pd.read_csv(runs))
     published = [entry for entry in load_yaml(printed) if entry["dataset"] == settings["published"]]
-    built = {
-        "standard": standard_tables(settings, values, records),
-        "paper": paper_tables(settings, values, records, published),
-    }
-    if (values["protocol"] == "truth").any():
-        built["truth"] = truth_tables(settings, values, records)
+    built = {"standard": standard_tables(results), "paper": paper_tables(results, published)}
+    if results.references:
+        built["truth"] = truth_tables(results)
     return built
 
 
-def wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """Return one row per (address, seed) and one column per metric of ``protocol``."""
+@dataclass(frozen=True)
+class Results:
+    """Scores and records of one data set.
+
+    Only runs that are ``ok`` have a say in medians, tests, marks and costs; the others are counted in the column runs.
+    """
+
+    settings: dict[str, Any]
+    values: pd.DataFrame
+    records: pd.DataFrame
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What the tables show, in their order."""
+        return self.settings["rows"]
+
+    @cached_property
+    def addresses(self) -> list[str]:
+        """The rows' addresses."""
+        return [row["address"] for row in self.rows]
+
+    @cached_property
+    def references(self) -> list[str]:
+        """Rows that are no runs: the planted truth and its oracle."""
+        return [name for name in REFERENCES if (self.values["address"] == name).any()]
+
+    @cached_property
+    def ok(self) -> pd.DataFrame:
+        """Records of the runs that are ok."""
+        return self.records[self.records["status"] == "ok"]
+
+    def scores(self, protocol: str) -> pd.DataFrame:
+        """Return one row per ok run, indexed by (address, seed), and one column per metric."""
+        table = _wide(self.values, protocol)
+        return table[table.index.isin(pd.MultiIndex.from_frame(self.ok[["address", "seed"]]))]
+
+    def status(self, address: str) -> str:
+        """Return how many runs are ok, and why the others are not."""
+        return status_summary(self.records[self.records["address"] == address].to_dict("records"))
+
+    def clusters(self, address: str) -> float:
+        """Return the median number of clusters found in ok runs."""
+        return float(self.ok.loc[self.ok["address"] == address, "clusters_found"].median())
+
+    @cached_property
+    def few_clusters(self) -> list[str]:
+        """Rows that usually find fewer clusters than asked: their scores are not comparable."""
+        return [address for address in self.addresses if self.clusters(address) < self.settings["n_clusters"]]
+
+    @cached_property
+    def unreliable(self) -> list[str]:
+        """Rows most of whose runs are not ok."""
+        counts = {a: (self.records.loc[self.records["address"] == a, "status"] == "ok").mean() for a in self.addresses}
+        return [address for address, share in counts.items() if not share >= OK_SHARE]
+
+    def marks(self, protocol: str, table: pd.DataFrame) -> dict[str, pd.Series]:
+        """Return, per metric, which rows of ``table`` are the best among those that may be marked."""
+        barred = [*self.few_clusters, *self.unreliable]
+        allowed = table.drop(index=barred).reindex(table.index)
+        return {metric: best_in_column(allowed[metric], _rises(protocol, metric)) for metric in table.columns}
+
+    def summary(self, protocol: str) -> dict[str, pd.DataFrame]:
+        """Return median and quartiles over ok runs: one frame each, rows by address, columns by metric."""
+        grouped = self.scores(protocol)[_keys(protocol)].groupby(level="address")
+        return {part: grouped.quantile(q).reindex(self.addresses) for part, q in QUARTILES.items()}
+
+    def tests(self, protocol: str, metric: str) -> tuple[str | None, dict[str, float]]:
+        """Return the reference row and Holm-adjusted p values."""
+        column = self.scores(protocol)[metric].dropna()
+        samples = {a: column[column.index.get_level_values("address") == a].to_numpy() for a in self.addresses}
+        return against_reference(samples, _rises(protocol, metric))
+
+
+def _wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:
     chosen = values[values["protocol"] == protocol]
-    return chosen.pivot(index=["address", "seed"], columns="metric", values="value")
+    table = chosen.pivot(index=["address", "seed"], columns="metric", values="value")
+    return table.reindex(columns=[metric.key for metric in metrics_of(protocol)]).astype(float)
 
 
 def best_runs(values: pd.DataFrame) -> pd.DataFrame:
     """Return, per address, the run with the highest cosine silhouette, as the DSC paper selects (section 5.4)."""
-    paper = wide(values, "paper")
-    ranked = paper.dropna(subset=HEADLINE).sort_values(HEADLINE, ascending=False, kind="stable")
-    return ranked.reset_index("seed").groupby(level="address", sort=False).first()
+    return _best(_wide(values, "paper"))
 
 
-def paper_tables(
-    settings: dict[str, Any], values: pd.DataFrame, records: pd.DataFrame, published: list[dict[str, Any]]
-) -> tuple[list[Table], pd.DataFrame]:
+def _best(paper: pd.DataFrame) -> pd.DataFrame:
+    ranked = paper.dropna(subset=HEADLINE).sort_values(HEADLINE, ascending=False, kind="stable").reset_index("seed")
+    return ranked[~ranked.index.duplicated()]
+
+
+def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:
     """Return the paper-protocol table, one comparison per printed table, and their numbers."""
-    best = best_runs(values)
     columns = _keys("paper")
+    best = _best(results.scores("paper")).reindex(results.addresses)
+    marks = results.marks("paper", best[columns])
     rows, data = [], []
-    order = [row["address"] for row in settings["rows"]]
-    marks = _best_marks(best.loc[[a for a in order if a in best.index]], "paper", columns)
-    for row in settings["rows"]:
-        numbers = best.loc[row["address"]] if row["address"] in best.index else pd.Series(dtype=float)
-        summary = _status(records, row)
-        cells = [
-            _number(numbers.get(m), "paper", m, bool(marks.get(m, pd.Series()).get(row["address"], False)))
-            for m in columns
-        ]
-        rows.append([Cell(row["address"]), Cell(summary), *cells])
-        entry = {"address": row["address"], "runs": summary, "best_seed": numbers.get("seed")}
-        data.append(entry | {metric: numbers.get(metric) for metric in columns} | _printed(row, numbers, published))
-    rows += [_reference(values, reference, "paper", columns, filler=1) for reference in _references(values)]
+    for row in results.rows:
+        address = row["address"]
+        cells = [Cell(_text(best.at[address, m], "paper", m), bool(marks[m][address])) for m in columns]
+        rows.append([Cell(address), Cell(results.status(address)), *cells])
+        numbers = {"address": address, "runs": results.status(address), **best.loc[address].to_dict()}
+        data.append(numbers | _differences(row, best.loc[address], published))
+    comparable = [entry for entry in published if entry["n_clusters"] == results.settings["n_clusters"]]
     table = Table(
-        title=f"{settings['title']}: paper protocol",
-        caption=f"Best of the seeds by cosine silhouette, k = {settings['n_clusters']}; the metrics as the authors' "
-        "published code computes them." + _budget(settings),
+        title=f"{results.settings['title']}: paper protocol",
+        caption=f"Best of the seeds by cosine silhouette, k = {results.settings['n_clusters']}; the metrics as the "
+        "authors' published code computes them." + notes.budget(results.settings),
         header=["method", "runs", *(_heading("paper", metric) for metric in columns)],
-        rows=rows,
-        notes=[
-            *_legend(settings, values),
-            "One run out of many is not evidence of a difference: see the standard protocol.",
-        ],
+        rows=rows + _reference_rows(results, "paper"),
+        notes=[*notes.legend(results), notes.ONE_RUN, *notes.left_out(results.settings, published)],
     )
-    return [table, *(_comparison(settings, entry, best) for entry in published)], pd.DataFrame(data)
+    return [table, *(_comparison(results, entry, best) for entry in comparable)], pd.DataFrame(data)
 
 
-def _printed(row: dict[str, Any], ours: pd.Series, published: list[dict[str, Any]]) -> dict[str, float]:
+def _differences(row: dict[str, Any], ours: pd.Series, published: list[dict[str, Any]]) -> dict[str, float]:
     """Return printed values and differences of one row, keyed ``<table>:<metric>[:difference]``."""
     found = {}
     for entry in published:
         for metric, value in (entry["rows"].get(row["published"]) or {}).items():
             found[f"{entry['id']}:{metric}"] = value
-            found[f"{entry['id']}:{metric}:difference"] = ours.get(metric, np.nan) - value
+            found[f"{entry['id']}:{metric}:difference"] = ours[metric] - value
     return found
 
 
-def _comparison(settings: dict[str, Any], entry: dict[str, Any], best: pd.DataFrame) -> Table:
+def _comparison(results: Results, entry: dict[str, Any], best: pd.DataFrame) -> Table:
     printed_metrics = {metric for row in entry["rows"].values() for metric in row}
     metrics = [m.key for m in metrics_of("paper") if PRINTED_AS.get(m.key, m.key) in printed_metrics]
     rows = []
-    for row in settings["rows"]:
+    for row in results.rows:
         printed = entry["rows"].get(row["published"])
         if printed is None:
             continue
         cells = [Cell(row["address"])]
         for metric in metrics:
-            ours = best.loc[row["address"], metric] if row["address"] in best.index else np.nan
-            value = printed.get(PRINTED_AS.get(metric, metric), np.nan)
+            ours, value = best.at[row["address"], metric], printed.get(PRINTED_AS.get(metric, metric), np.nan)
             shown = f"{ours - value:+.4f}" if np.isfinite(ours - value) else "–"
             cells.append(Cell(f"{_text(ours, 'paper', metric)} / {value:g} / {shown}"))
         rows.append(cells)
     return Table(
-        title=f"{settings['title']}: ours beside {entry['source']}",
-        caption=f"Each cell: ours / printed / difference. Printed protocol: {entry['protocol']}.",
+        title=f"{results.settings['title']}: ours beside {entry['source']}",
+        caption=f"Each cell: ours / printed / difference. Printed protocol: {entry['protocol']}."
+        + notes.budget(results.settings),
         header=["method", *(_heading("paper", metric) for metric in metrics)],
         rows=rows,
-        notes=[PADDING_NOTE] if "variance" in metrics else [],
+        notes=[notes.PADDING] if "variance" in metrics else [],
     )
 
 
-def standard_tables(
-    settings: dict[str, Any], values: pd.DataFrame, records: pd.DataFrame
-) -> tuple[list[Table], pd.DataFrame]:
-    """Return the standard-protocol table and its numbers: median and quartiles over all seeds, tests, cost."""
-    columns = _keys("standard")
-    summary = _summaries(settings, wide(values, "standard"), columns)
-    medians = pd.DataFrame({m: summary[(m, "median")] for m in columns})
-    marks = _best_marks(medians, "standard", columns)
-    best, p = _tests(settings, values, "standard", HEADLINE)
+def standard_tables(results: Results) -> Built:
+    """Return the standard-protocol table and its numbers: median and quartiles over ok runs, tests, cost."""
+    summary, (reference, p) = results.summary("standard"), results.tests("standard", HEADLINE)
+    marks = results.marks("standard", summary["median"])
+    costs = results.ok.groupby("address")[list(COSTS)].median().reindex(results.addresses)
     rows, data = [], []
-    for row in settings["rows"]:
-        address = row["address"]
-        runs = records[records["address"] == address]
-        cost = runs[["seconds", "peak_rss_mib", "n_parameters"]].median()
-        cells = [_spread(summary.loc[address], m, "standard", bool(marks[m][address])) for m in columns]
-        shown = "best" if address == best else "–" if np.isnan(p[address]) else f"{p[address]:.3f}"
-        rows.append([Cell(address), Cell(_status(records, row)), *cells, Cell(shown), *map(Cell, _cost(cost))])
-        data.append(
-            {"address": address, "runs": _status(records, row)}
-            | {f"{m}_{part}": summary.loc[address, (m, part)] for m in columns for part in ("median", "q1", "q3")}
-            | {"p_holm": p[address], **cost.to_dict()}
-        )
-    rows += [_reference(values, name, "standard", columns, filler=1, after=4) for name in _references(values)]
+    for address in results.addresses:
+        shown = "ref." if address == reference else _p(p[address])
+        cost = costs.loc[address]
+        cells = _spread_cells(summary, marks, "standard", address)
+        rows.append([Cell(address), Cell(results.status(address)), *cells, Cell(shown), *map(Cell, _cost(cost))])
+        data.append(_numbers(results, summary, address) | {"p_holm": p[address], **cost.to_dict()})
     table = Table(
-        title=f"{settings['title']}: standard protocol",
-        caption=f"Median over all seeds, quartiles in brackets, k = {settings['n_clusters']}." + _budget(settings),
-        header=["method", "runs", *(_heading("standard", m) for m in columns), "p", "seconds", "MiB", "parameters"],
-        rows=rows,
-        notes=[*_legend(settings, values), _test_note(settings, p)],
+        title=f"{results.settings['title']}: standard protocol",
+        caption=f"{notes.MEDIANS} k = {results.settings['n_clusters']}." + notes.budget(results.settings),
+        header=["method", "runs", *map(_standard_heading, _keys("standard")), "p", "seconds", "MiB", "parameters"],
+        rows=rows + _reference_rows(results, "standard", after=4),
+        notes=[*notes.legend(results), notes.test(find("standard", HEADLINE).title, results, reference, p)],
     )
     return [table], pd.DataFrame(data)
 
 
-def truth_tables(
-    settings: dict[str, Any], values: pd.DataFrame, records: pd.DataFrame
-) -> tuple[list[Table], pd.DataFrame]:
+def truth_tables(results: Results) -> Built:
     """Return the agreement with planted labels and its numbers."""
-    columns = _keys("truth")
-    summary = _summaries(settings, wide(values, "truth"), columns)
-    marks = _best_marks(pd.DataFrame({m: summary[(m, "median")] for m in columns}), "truth", columns)
-    rows, data = [], []
-    for row in settings["rows"]:
-        address = row["address"]
-        cells = [_spread(summary.loc[address], m, "truth", bool(marks[m][address])) for m in columns]
-        rows.append([Cell(address), Cell(_status(records, row)), *cells])
-        parts = {f"{m}_{part}": summary.loc[address, (m, part)] for m in columns for part in ("median", "q1", "q3")}
-        data.append({"address": address, **parts})
-    rows += [_reference(values, name, "truth", columns, filler=1) for name in _references(values) if name != "(truth)"]
+    summary = results.summary("truth")
+    marks = results.marks("truth", summary["median"])
+    rows = [
+        [Cell(address), Cell(results.status(address)), *_spread_cells(summary, marks, "truth", address)]
+        for address in results.addresses
+    ]
     table = Table(
-        title=f"{settings['title']}: agreement with the planted regimes",
-        caption="Median over all seeds, quartiles in brackets. No method sees the planted labels." + _budget(settings),
-        header=["method", "runs", *(_heading("truth", metric) for metric in columns)],
-        rows=rows,
-        notes=_legend(settings, values),
+        title=f"{results.settings['title']}: agreement with the planted regimes",
+        caption=f"{notes.MEDIANS} No method sees the planted labels." + notes.budget(results.settings),
+        header=["method", "runs", *(_heading("truth", metric) for metric in _keys("truth"))],
+        rows=rows + _reference_rows(results, "truth", leave_out="(truth)"),
+        notes=notes.legend(results),
     )
-    return [table], pd.DataFrame(data)
+    return [table], pd.DataFrame([_numbers(results, summary, address) for address in results.addresses])
 
 
-def _summaries(settings: dict[str, Any], runs: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    grouped = runs.reindex(columns=columns).groupby(level="address")
-    parts = {"median": grouped.median(), "q1": grouped.quantile(0.25), "q3": grouped.quantile(0.75)}
-    table = pd.concat({part: frame for part, frame in parts.items()}, axis=1).swaplevel(axis=1)
-    return table.reindex([row["address"] for row in settings["rows"]])
+def _numbers(results: Results, summary: dict[str, pd.DataFrame], address: str) -> dict[str, Any]:
+    parts = {f"{m}_{part}": frame.at[address, m] for part, frame in summary.items() for m in frame.columns}
+    found = {"runs": results.status(address), "clusters_found_median": results.clusters(address)}
+    return {"address": address, **found, **dict(sorted(parts.items()))}
 
 
-def _tests(
-    settings: dict[str, Any], values: pd.DataFrame, protocol: str, metric: str
-) -> tuple[str | None, dict[str, float]]:
-    runs = wide(values, protocol)[metric].dropna()
-    present = set(runs.index.get_level_values("address"))
-    scores = {
-        a: runs.loc[a].to_numpy() if a in present else np.array([]) for a in (r["address"] for r in settings["rows"])
-    }
-    return against_best(scores, _rises(protocol, metric))
-
-
-def _test_note(settings: dict[str, Any], p: dict[str, float]) -> str:
-    compared = sum(np.isfinite(value) for value in p.values())
-    seeds = max(row["seeds"] for row in settings["rows"])
-    floor = smallest_p(seeds, compared)
-    note = (
-        f"p: Mann-Whitney test of the {find('standard', HEADLINE).title} against the row marked best, Holm-corrected "
-        f"over {compared} comparisons; – where a side has fewer than two runs."
-    )
-    if floor > ALPHA:
-        note += f" With {seeds} seeds no p below {floor:.2f} can be reached: no difference can be significant here."
-    return note
-
-
-def _status(records: pd.DataFrame, row: dict[str, Any]) -> str:
-    return status_summary(records[records["address"] == row["address"]].to_dict("records"))
-
-
-def _best_marks(medians: pd.DataFrame, protocol: str, columns: Iterable[str]) -> dict[str, pd.Series]:
-    return {m: best_in_column(medians[m], _rises(protocol, m)) for m in columns if m in medians}
-
-
-def _references(values: pd.DataFrame) -> list[str]:
-    return [name for name in REFERENCES if (values["address"] == name).any()]
-
-
-def _reference(
-    values: pd.DataFrame, name: str, protocol: str, columns: list[str], filler: int, after: int = 0
+def _spread_cells(
+    summary: dict[str, pd.DataFrame], marks: dict[str, pd.Series], protocol: str, address: str
 ) -> list[Cell]:
-    chosen = values[(values["address"] == name) & (values["protocol"] == protocol)].set_index("metric")["value"]
-    cells = [_number(chosen.get(metric), protocol, metric) for metric in columns]
-    return [Cell(f"({REFERENCES[name]})"), *[Cell("")] * filler, *cells, *[Cell("")] * after]
+    cells = []
+    for metric in _keys(protocol):
+        middle, low, high = (summary[part].at[address, metric] for part in ("median", "q1", "q3"))
+        text = _text(middle, protocol, metric)
+        if high > low:
+            text += f" [{_text(low, protocol, metric)}, {_text(high, protocol, metric)}]"
+        cells.append(Cell(text, bool(marks[metric][address])))
+    return cells
 
 
-def _legend(settings: dict[str, Any], values: pd.DataFrame) -> list[str]:
-    notes = []
-    controls = [row["address"] for row in settings["rows"] if row["kind"] == "control"]
-    if controls:
-        notes.append(f"Controls, which a method has to beat: {', '.join(controls)}.")
-    fixed = [row["address"] for row in settings["rows"] if row["deterministic"]]
-    if fixed:
-        notes.append(f"Deterministic, so one run: {', '.join(fixed)}.")
-    if _references(values):
-        notes.append("In brackets: what the planted labels themselves score, and a solver that is told the mechanism.")
-    rebuilt = [row["address"] for row in settings["rows"] if row["fidelity"] == "reconstructed"]
-    if rebuilt:
-        notes.append(f"† reconstructed from partial information: {', '.join(rebuilt)}.")
-    return notes
-
-
-def _budget(settings: dict[str, Any]) -> str:
-    if settings["budget"] == "full":
-        return ""
-    return " Smoke budget: iterative methods are cut short, so their rows show that they run, not what they can do."
+def _reference_rows(results: Results, protocol: str, after: int = 0, leave_out: str = "") -> list[list[Cell]]:
+    table = _wide(results.values, protocol).reset_index("seed", drop=True)
+    names = [name for name in results.references if name != leave_out]
+    return [
+        [Cell(REFERENCES[name]), Cell(""), *(Cell(_text(table.at[name, m], protocol, m)) for m in _keys(protocol))]
+        + [Cell("")] * after
+        for name in names
+    ]
 
 
 def _keys(protocol: str) -> list[str]:
@@ -289,32 +292,24 @@ def _rises(protocol: str, metric: str) -> bool:
 
 
 def _heading(protocol: str, metric: str) -> str:
-    return f"{find(protocol, metric).short} {ARROW[_rises(protocol, metric)]}"
+    return f"{find(protocol, metric).short} {'↑' if _rises(protocol, metric) else '↓'}"
 
 
-def _text(value: Any, protocol: str, metric: str) -> str:
-    if value is None or not np.isfinite(value):
+def _standard_heading(metric: str) -> str:
+    return _heading("standard", metric)
+
+
+def _text(value: float, protocol: str, metric: str) -> str:
+    if not np.isfinite(value):
         return "–"
     digits = 4 if protocol == "paper" or metric == "variance" else 3
     return f"{value:.{digits}f}"
 
 
-def _number(value: Any, protocol: str, metric: str, best: bool = False) -> Cell:
-    return Cell(_text(value, protocol, metric), best)
+def _p(value: float) -> str:
+    return "–" if np.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _spread(summary: pd.Series, metric: str, protocol: str, best: bool) -> Cell:
-    middle, low, high = (summary[(metric, part)] for part in ("median", "q1", "q3"))
-    text = _text(middle, protocol, metric)
-    if np.isfinite(middle) and high > low:
-        text += f" [{_text(low, protocol, metric)}, {_text(high, protocol, metric)}]"
-    return Cell(text, best)
-
-
-def _cost(cost: pd.Series) -> tuple[str, str, str]:
-    seconds, memory, parameters = cost["seconds"], cost["peak_rss_mib"], cost["n_parameters"]
-    return (
-        f"{seconds:.2f}" if np.isfinite(seconds) else "–",
-        f"{memory:.0f}" if np.isfinite(memory) else "–",
-        f"{parameters:,.0f}" if np.isfinite(parameters) else "–",
-    )
+def _cost(cost: pd.Series) -> list[str]:
+    forms = {"seconds": "{:.2f}", "peak_rss_mib": "{:.0f}", "n_parameters": "{:,.0f}"}
+    return [form.format(cost[key]) if np.isfinite(cost[key]) else "–" for key, form in forms.items()]

@@ -169,7 +169,7 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
         preprocess=entry.get("preprocess", "standard"),
         gaps=entry.get("gaps", "error"),
         n_clusters=entry.get("n_clusters", settings["n_clusters"]),
-        published=entry.get("published", name),
+        published=entry.get("published"),
     )
     return made, _unknown(f"datasets.{name}.params", params, spec.parameters)
 

@@ -6,7 +6,7 @@ Only numpy and the standard library are imported here (see :mod:`regimebench.met
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,34 @@ class Cube:
 
     @property
     def table(self) -> np.ndarray:
-        """The matrix (time, y*x*variable), a view of ``values``."""
-        return self.values.reshape(self.n_days, -1)
+        """The matrix (time, y*x*variable) of the grid without padded cells; a view of ``values`` if there are none.
+
+        Padding exists for convolutions: the authors' table methods never see it.
+        """
+        return self.unpadded().values.reshape(self.n_days, -1)
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Rows and columns of zeros that preprocessing appended at the high-index ends of y and x."""
+        rows, columns = self.attrs.get("padded_cells", (0, 0))
+        return int(rows), int(columns)
+
+    def unpadded(self) -> Cube:
+        """Return the cube without its padded cells."""
+        if self.padding == (0, 0):
+            return self
+        height, width = (size - pad for size, pad in zip(self.mask.shape[:2], self.padding, strict=True))
+        regular = self.lat.ndim == 1
+        return replace(
+            self,
+            values=self.values[:, :height, :width],
+            mask=self.mask[:height, :width],
+            lat=self.lat[:height] if regular else self.lat[:height, :width],
+            lon=self.lon[:width] if regular else self.lon[:height, :width],
+            minimum=self.minimum[:height, :width],
+            scale=self.scale[:height, :width],
+            attrs={**self.attrs, "padded_cells": [0, 0]},
+        )
 
     def physical(self, values: np.ndarray) -> np.ndarray:
         """Map scaled fields (..., y, x, variable) back to physical units, NaN where masked."""

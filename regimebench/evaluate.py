@@ -139,7 +139,7 @@ def _read_truth(path: Path, cube: Cube) -> dict[str, np.ndarray]:
 def _score(cube: Cube, labels: dict[tuple[str, int], np.ndarray], truth: np.ndarray | None) -> pd.DataFrame:
     """Return the scores of labelled runs, in the order given."""
     partitions = np.array(list(labels.values()), dtype=np.int64).reshape(-1, cube.n_days)
-    parts = [score_partitions(cube.table, partitions, mask_columns=cube.mask.ravel())]
+    parts = [score_partitions(cube.values.reshape(cube.n_days, -1), partitions, mask_columns=_on_the_grid(cube))]
     if truth is not None:
         parts += [
             pd.DataFrame({"partition": row, "protocol": "truth", "metric": list(found), "value": list(found.values())})
@@ -149,6 +149,14 @@ def _score(cube: Cube, labels: dict[tuple[str, int], np.ndarray], truth: np.ndar
     scores = pd.concat(parts).sort_values("partition", kind="stable", ignore_index=True)
     keys = pd.DataFrame(list(labels), columns=["address", "seed"]).loc[scores["partition"]].reset_index(drop=True)
     return pd.concat([keys, scores.drop(columns="partition")], axis=1)[list(SCORE_COLUMNS)]
+
+
+def _on_the_grid(cube: Cube) -> np.ndarray:
+    """Return which columns of the flattened ``cube.values`` are cells of the grid and not padding."""
+    inside = np.zeros(cube.mask.shape, dtype=bool)
+    rows, columns = cube.padding
+    inside[: inside.shape[0] - rows, : inside.shape[1] - columns] = True
+    return inside.ravel()
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -69,7 +69,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "paper",
         "variance_unpadded",
-        "Variance (pooled, data columns only)",
+        "Variance (pooled, without padding)",
         "Var. unpadded",
         "lower",
         _CODE + " that score unpadded data",
@@ -88,7 +88,7 @@ METRICS: tuple[Metric, ...] = (
         "Variance (mean over clusters)",
         "Variance",
         "lower",
-        "DSC paper, Eq. 10",
+        "DSC paper, Eq. 10; mean over clusters: ours",
         "mean_variance",
     ),
     Metric(
@@ -97,7 +97,7 @@ METRICS: tuple[Metric, ...] = (
         "Inter-cluster distance (mean over pairs)",
         "ICD",
         "higher",
-        "DSC paper, Eq. 9",
+        "DSC paper, Eq. 9; mean over pairs: ours",
         "linkage_pair_mean",
     ),
     Metric(

@@ -1,5 +1,5 @@
 """Statistics over seeds."""
 
-from regimebench.stats.pairwise import against_best, smallest_p
+from regimebench.stats.pairwise import against_reference, mann_whitney, smallest_p
 
-__all__ = ["against_best", "smallest_p"]
+__all__ = ["against_reference", "mann_whitney", "smallest_p"]

@@ -32,9 +32,17 @@ PRINTED = [
         "source": "A paper, Table 9",
         "protocol": "best of 20",
         "dataset": "toy_data",
+        "n_clusters": 3,
         "rows": {"printed_alpha": {"silhouette": 0.25, "variance": 0.1}},
     },
-    {"id": "table-8", "source": "Another", "protocol": "x", "dataset": "other", "rows": {"beta": {"rmse": 1.0}}},
+    {
+        "id": "table-8",
+        "source": "Another",
+        "protocol": "x",
+        "dataset": "other",
+        "n_clusters": 3,
+        "rows": {"beta": {"rmse": 1.0}},
+    },
 ]
 SILHOUETTE = {"alpha": [0.1, 0.3, 0.2], "beta": [0.0, 0.05, 0.09], "fixed": [0.15]}
 SILHOUETTE |= {"(truth)": [0.4], "(oracle)": [0.35]}
@@ -55,9 +63,9 @@ def made(tmp_path):
     runs = [(address, seed, "ok") for address, values in SILHOUETTE.items() for seed in range(len(values))]
     runs = [run for run in runs if run[0][0] != "("] + [("broken", 0, "timeout"), ("broken", 1, "error")]
     frame = pd.DataFrame(runs, columns=["address", "seed", "status"])
-    frame = frame.assign(
-        seconds=2.0, peak_rss_mib=100.0, n_parameters=[1234 if r[0] == "alpha" else None for r in runs]
-    )
+    parameters = [1234 if address == "alpha" else None for address, *_ in runs]
+    frame = frame.assign(seconds=2.0, peak_rss_mib=100.0, n_parameters=parameters, clusters_found=3.0)
+    frame.loc[frame["status"] != "ok", ["seconds", "clusters_found"]] = [0.0, np.nan]
     frame.to_csv(tmp_path / "runs.csv", index=False)
     (tmp_path / "printed.yaml").write_text(yaml.safe_dump(PRINTED))
     aggregate(SETTINGS, tmp_path / "scores.csv", tmp_path / "runs.csv", tmp_path / "printed.yaml", tmp_path)
@@ -101,10 +109,11 @@ def test_standard_table_holds_medians_quartiles_tests_and_cost(made):
     text = (made / "toy.standard.md").read_text()
     alpha = row(text, "alpha")
     assert alpha[2] == "**0.200 [0.150, 0.250]**"
-    assert alpha[-4:] == ["best", "2.00", "100", "1,234"]
+    assert alpha[-4:] == ["ref.", "2.00", "100", "1,234"]
     assert row(text, "fixed")[-4] == "–"
     assert row(text, "beta")[-4] == "0.100"
-    assert "With 3 seeds no p below 0.10 can be reached" in text
+    assert row(text, "broken")[-4:] == ["–"] * 4
+    assert "With so few runs no p below 0.10 can be reached" in text
 
 
 def test_truth_table_leaves_out_the_truth_itself(made):
@@ -126,4 +135,53 @@ def test_the_report_shows_the_tables_of_the_files(made):
 
 def test_the_smoke_budget_is_named_in_the_caption(made):
     settings = {**SETTINGS, "budget": "smoke"}
-    assert all("Smoke budget" in t.caption for t in tables_of(settings, made) if "beside" not in t.title)
+    captions = [table.caption for table in tables_of(settings, made)]
+    assert len(captions) == 3
+    assert all("Smoke budget" in caption for caption in captions)
+
+
+def change(made, address, **columns):
+    """Return the standard table after changing columns of runs.csv for all runs of one row."""
+    runs = pd.read_csv(made / "runs.csv")
+    for name, value in columns.items():
+        runs.loc[runs["address"] == address, name] = value
+    runs.to_csv(made / "runs.csv", index=False)
+    aggregate(SETTINGS, made / "scores.csv", made / "runs.csv", made / "printed.yaml", made)
+    return (made / "toy.standard.md").read_text()
+
+
+def test_a_row_with_fewer_clusters_than_asked_is_named_and_not_marked_best(made):
+    text = change(made, "alpha", clusters_found=2)
+    assert row(text, "alpha")[2] == "0.200 [0.150, 0.250]"
+    assert row(text, "fixed")[2] == "**0.150**"
+    assert "fewer clusters than asked (median): alpha (2)" in text
+
+
+def test_only_runs_that_are_ok_have_a_say(made):
+    runs = pd.read_csv(made / "runs.csv")
+    runs.loc[(runs["address"] == "alpha") & (runs["seed"] > 0), "status"] = "degenerate"
+    runs.to_csv(made / "runs.csv", index=False)
+    text = change(made, "fixed", seconds=2.0)
+    assert row(text, "alpha")[1:3] == ["1/3 ok (2 degenerate)", "0.100"]
+    assert row(text, "alpha")[5] == "1.000"
+    assert "fewer than half of the runs are ok: alpha, broken" in text
+    assert row(text, "beta")[-4] == "ref."
+    assert "nothing can be tested" in text
+
+
+def test_a_printed_table_for_another_k_is_left_out_and_named(made):
+    settings = {**SETTINGS, "n_clusters": 4}
+    aggregate(settings, made / "scores.csv", made / "runs.csv", made / "printed.yaml", made)
+    text = (made / "toy.paper.md").read_text()
+    assert "ours beside" not in text
+    assert "printed for another k: A paper, Table 9" in text
+
+
+def test_no_scores_at_all_give_tables_without_numbers(made):
+    scores = pd.read_csv(made / "scores.csv")
+    scores[:0].to_csv(made / "scores.csv", index=False)
+    for address in ("alpha", "beta", "fixed"):
+        text = change(made, address, status="error")
+    assert row(text, "alpha")[1:4] == ["0/3 ok (3 error)", "–", "–"]
+    assert not (made / "toy.truth.md").exists()
+    assert row((made / "toy.paper.md").read_text(), "fixed")[1] == "0/1 ok (1 error)"

@@ -29,7 +29,7 @@ class Project:
             "budget": "smoke",
             "n_clusters": 3,
             "seeds": 2,
-            "datasets": {"tiny": {"plugin": "synthetic", "published": None, "params": TINY}},
+            "datasets": {"tiny": {"plugin": "synthetic", "params": TINY}},
             "methods": ["random", "kmeans"],
         }
 

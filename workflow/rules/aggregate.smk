@@ -3,7 +3,7 @@ rule aggregate:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
         printed="published/tables.yaml",
-        code=jobs.code("aggregate.py", "tables.py", "stats"),
+        code=jobs.code("aggregate.py", "notes.py", "tables.py", "stats"),
     output:
         multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),

@@ -5,6 +5,7 @@ rule report:
         scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
         tables=expand(f"{RESULTS}/tables/{{dataset}}.standard.md", dataset=PLAN.datasets),
         code=jobs.code("report.py", "maps.py"),
+        template="workflow/report/index.html.j2",
     output:
         f"{RESULTS}/report/index.html",
     log:

@@ -1,0 +1,69 @@
+"""What a reader must know beside a table: captions and legends, worded once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regimebench.stats import smallest_p
+
+if TYPE_CHECKING:
+    from regimebench.aggregate import Results
+
+ALPHA = 0.05
+MEDIANS = "Median over the runs that are ok, quartiles in brackets."
+ONE_RUN = "One run out of many is not evidence of a difference: see the standard protocol."
+PADDING = (
+    "The printed variances are of zero-padded arrays in some rows (near 0.10 on ERA5) and of unpadded ones in others "
+    "(near 0.045), so each is set beside both of ours."
+)
+
+
+def budget(settings: dict[str, Any]) -> str:
+    """Return the sentence that a shortened run needs in its caption."""
+    if settings["budget"] == "full":
+        return ""
+    return " Smoke budget: iterative methods are cut short, so their rows show that they run, not what they can do."
+
+
+def legend(results: Results) -> list[str]:
+    """Return the notes on kinds of rows."""
+    rows = results.rows
+    named = {
+        "Controls, which a method has to beat": [row["address"] for row in rows if row["kind"] == "control"],
+        "Deterministic, so one run": [row["address"] for row in rows if row["deterministic"]],
+        "Reconstructed from partial information (†)": [r["address"] for r in rows if r["fidelity"] == "reconstructed"],
+        "Not marked best, because fewer than half of the runs are ok": results.unreliable,
+        "Not marked best, because they find fewer clusters than asked (median)": [
+            f"{address} ({results.clusters(address):g})" for address in results.few_clusters
+        ],
+    }
+    found = [f"{text}: {', '.join(names)}." for text, names in named.items() if names]
+    if results.references:
+        found.append("In brackets: what the planted labels themselves score, and a solver that is told the mechanism.")
+    return found
+
+
+def left_out(settings: dict[str, Any], published: list[dict[str, Any]]) -> list[str]:
+    """Return a note on printed tables that are not set beside ours because their number of clusters differs."""
+    others = [entry["source"] for entry in published if entry["n_clusters"] != settings["n_clusters"]]
+    return [f"Not set beside ours, because printed for another k: {'; '.join(others)}."] if others else []
+
+
+def test(title: str, results: Results, reference: str | None, p: dict[str, float]) -> str:
+    """Return what column p holds, and what it cannot show."""
+    compared = sum(np.isfinite(value) for value in p.values())
+    if reference is None or not compared:
+        return "p: no two rows have two ok runs each, so nothing can be tested."
+    text = (
+        f"p: Mann-Whitney test of the {title} over seeds against ref., the best median among rows with two runs or "
+        "more; "
+        f"Holm-corrected over {compared} comparisons, but not for the choice of the reference from the same data; "
+        "– where a row has fewer than two runs."
+    )
+    runs = results.ok["address"].value_counts()
+    floor = smallest_p(int(runs[reference]), int(max(runs[name] for name in p if np.isfinite(p[name]))), compared)
+    if floor > ALPHA:
+        text += f" With so few runs no p below {floor:.2f} can be reached: no difference can be significant here."
+    return text
