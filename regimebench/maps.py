@@ -44,7 +44,9 @@ def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -
     cells beyond it take its last colour. Coast lines are drawn when the cube has a regular latitude-longitude grid
     inside the globe.
     """
+    cube = cube.unpadded()
     sizes, means = cluster_means(cube, labels)
+    found = len(sizes)
     sizes, means = sizes[:MAX_CLUSTERS], means[:MAX_CLUSTERS]
     overall = cube.physical(cube.values.mean(axis=0, dtype=np.float64))
     rows, columns = len(cube.variables), 1 + len(sizes)
@@ -65,7 +67,12 @@ def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -
     axes[0, 0].set_title("mean", fontsize=9)
     for column, size in enumerate(sizes, start=1):
         axes[0, column].set_title(f"cluster {column}: {size} days", fontsize=9)
-    figure.suptitle(f"{title}: mean of all days, and departure of each cluster's mean", fontsize=10)
+    shown = (
+        "each cluster's mean"
+        if found <= MAX_CLUSTERS
+        else f"the means of the {MAX_CLUSTERS} largest of {found} clusters"
+    )
+    figure.suptitle(f"{title}: mean of all days, and departure of {shown}", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context({"savefig.dpi": 110}):
         figure.savefig(path)

@@ -157,6 +157,11 @@ def _scaled(
         present = ~missing.all(axis=0)
         if gaps == "mask" and fill is None:
             present = ~missing.any(axis=0)
+        if not present.any():
+            raise DataError(
+                f"variable {place.variables[index]} has no cell with a value on every day, so gaps: mask leaves "
+                "nothing of it; set gaps to mean, or leave the variable out"
+            )
         filled += int((missing.any(axis=0) & present).sum())
         column = np.where(missing, _filler(column, missing, fill), column)
         low, high = column.min(axis=0), column.max(axis=0)

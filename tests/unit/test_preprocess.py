@@ -45,15 +45,15 @@ def authors_matrix(fields, size):
     return MinMaxScaler().fit_transform(np.moveaxis(data, 0, -1).reshape(data.shape[1], -1))
 
 
-def pooled_variance(table):
-    return float(np.var(table.astype(np.float64)))
+def flat(cube):
+    return cube.values.reshape(cube.n_days, -1).astype(np.float64)
 
 
 def test_paper_variant_is_the_authors_computation():
     fields = make_fields()
     cube = preprocess(fields, "paper", name="demo")
     assert cube.values.shape == (40, 48, 48, 3)
-    np.testing.assert_allclose(cube.table, authors_matrix(fields, 48), atol=1e-7)
+    np.testing.assert_allclose(flat(cube), authors_matrix(fields, 48), atol=1e-7)
     assert cube.attrs["padded_cells"] == [7, 7]
 
 
@@ -61,7 +61,7 @@ def test_paper_variant_fills_cells_that_miss_some_days_with_the_overall_mean():
     fields = make_fields(days=10, rows=5, columns=6)
     fields["msl"][3, 2, 2] = np.nan
     cube = preprocess(fields, "paper", name="demo")
-    np.testing.assert_allclose(cube.table, authors_matrix(fields, 16), atol=1e-6)
+    np.testing.assert_allclose(flat(cube), authors_matrix(fields, 16), atol=1e-6)
     for gaps in ("mask", "mean"):
         np.testing.assert_array_equal(preprocess(fields, "paper", name="demo", gaps=gaps).values, cube.values)
     assert cube.mask[2, 2, 1]
@@ -83,20 +83,37 @@ def test_standard_variant_is_plain_scaling_of_the_present_columns():
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_distances_do_not_depend_on_padding_and_fill(metric):
     fields = make_fields()
-    standard, paper = (
-        preprocess(fields, variant, name="demo").table.astype(np.float64) for variant in ("standard", "paper")
-    )
+    standard, paper = (flat(preprocess(fields, variant, name="demo")) for variant in ("standard", "paper"))
+    assert paper.shape[1] > standard.shape[1]
     np.testing.assert_allclose(pdist(standard, metric), pdist(paper, metric), rtol=1e-9)
 
 
 def test_pooled_variance_depends_on_padding():
     fields = make_fields(land=False)
-    standard, paper = (preprocess(fields, variant, name="demo").table for variant in ("standard", "paper"))
+    standard, paper = (flat(preprocess(fields, variant, name="demo")) for variant in ("standard", "paper"))
     share = 41 * 41 / 48**2
-    mean, variance = float(standard.astype(np.float64).mean()), pooled_variance(standard)
+    mean, variance = float(standard.mean()), float(standard.var())
     predicted = share * (variance + mean**2) - (share * mean) ** 2
-    assert pooled_variance(paper) == pytest.approx(predicted, rel=1e-6)
-    assert pooled_variance(paper) > 1.5 * variance
+    assert paper.var() == pytest.approx(predicted, rel=1e-6)
+    assert paper.var() > 1.5 * variance
+
+
+def test_table_methods_see_the_same_matrix_in_both_variants():
+    """The authors pad for convolutions only: k-means, DEC and DTC got the 365 x 11767 matrix."""
+    standard, paper = (preprocess(make_fields(), variant, name="demo") for variant in ("standard", "paper"))
+    np.testing.assert_array_equal(paper.table, standard.table)
+    assert paper.values.shape != standard.values.shape
+    assert np.shares_memory(standard.table, standard.values)
+
+
+def test_a_cube_without_its_padding_is_whole():
+    standard, paper = (preprocess(make_fields(), variant, name="demo") for variant in ("standard", "paper"))
+    cut = paper.unpadded()
+    for part in ("lat", "lon", "values"):
+        np.testing.assert_array_equal(getattr(cut, part), getattr(standard, part))
+    assert cut.padding == (0, 0)
+    assert cut.physical(cut.values).shape == cut.values.shape
+    np.testing.assert_array_equal(cut.mask, standard.mask)
 
 
 @pytest.mark.parametrize("variant", ["standard", "paper"])
@@ -369,3 +386,11 @@ def test_prepare_refuses_a_wrong_truth(tmp_path, truth):
 )
 def test_cf_units(text, expected):
     assert cf_units(text) == expected
+
+
+def test_masking_away_a_whole_variable_is_refused():
+    fields = make_fields(days=40, rows=5, columns=6, land=False)
+    for cell in range(30):
+        fields["msl"][cell, cell // 6, cell % 6] = np.nan
+    with pytest.raises(DataError, match="variable msl has no cell with a value on every day"):
+        preprocess(fields, "standard", name="demo", gaps="mask")
