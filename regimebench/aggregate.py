@@ -87,6 +87,11 @@ class Results:
         """The rows' addresses."""
         return [row["address"] for row in self.rows]
 
+    def name(self, address: str) -> Cell:
+        """Return the first cell of a row: the address, with a dagger where the method had to be reconstructed."""
+        (row,) = (row for row in self.rows if row["address"] == address)
+        return Cell(address + (" †" if row["fidelity"] == "reconstructed" else ""))
+
     @cached_property
     def references(self) -> list[str]:
         """Rows that are no runs: the planted truth and its oracle."""
@@ -164,7 +169,7 @@ def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:
     for row in results.rows:
         address = row["address"]
         cells = [Cell(_text(best.at[address, m], "paper", m), bool(marks[m][address])) for m in columns]
-        rows.append([Cell(address), Cell(results.status(address)), *cells])
+        rows.append([results.name(address), Cell(results.status(address)), *cells])
         numbers = {"address": address, "runs": results.status(address), **best.loc[address].to_dict()}
         data.append(numbers | _differences(row, best.loc[address], published))
     comparable = [entry for entry in published if entry["n_clusters"] == results.settings["n_clusters"]]
@@ -197,7 +202,7 @@ def _comparison(results: Results, entry: dict[str, Any], best: pd.DataFrame) -> 
         printed = entry["rows"].get(row["published"])
         if printed is None:
             continue
-        cells = [Cell(row["address"])]
+        cells = [results.name(row["address"])]
         for metric in metrics:
             ours, value = best.at[row["address"], metric], printed.get(PRINTED_AS.get(metric, metric), np.nan)
             shown = f"{ours - value:+.4f}" if np.isfinite(ours - value) else "–"
@@ -223,7 +228,8 @@ def standard_tables(results: Results) -> Built:
         shown = "ref." if address == reference else _p(p[address])
         cost = costs.loc[address]
         cells = _spread_cells(summary, marks, "standard", address)
-        rows.append([Cell(address), Cell(results.status(address)), *cells, Cell(shown), *map(Cell, _cost(cost))])
+        head = [results.name(address), Cell(results.status(address))]
+        rows.append([*head, *cells, Cell(shown), *map(Cell, _cost(cost))])
         data.append(_numbers(results, summary, address) | {"p_holm": p[address], **cost.to_dict()})
     table = Table(
         title=f"{results.settings['title']}: standard protocol",
@@ -240,7 +246,7 @@ def truth_tables(results: Results) -> Built:
     summary = results.summary("truth")
     marks = results.marks("truth", summary["median"])
     rows = [
-        [Cell(address), Cell(results.status(address)), *_spread_cells(summary, marks, "truth", address)]
+        [results.name(address), Cell(results.status(address)), *_spread_cells(summary, marks, "truth", address)]
         for address in results.addresses
     ]
     table = Table(

@@ -185,3 +185,10 @@ def test_no_scores_at_all_give_tables_without_numbers(made):
     assert row(text, "alpha")[1:4] == ["0/3 ok (3 error)", "–", "–"]
     assert not (made / "toy.truth.md").exists()
     assert row((made / "toy.paper.md").read_text(), "fixed")[1] == "0/1 ok (1 error)"
+
+
+def test_a_reconstructed_method_is_marked_and_explained(made):
+    rows = [dict(each, fidelity="reconstructed" if each["address"] == "beta" else "port") for each in SETTINGS["rows"]]
+    table = tables_of({**SETTINGS, "rows": rows}, made)[0]
+    assert [row[0].text for row in table.rows][:2] == ["alpha", "beta †"]
+    assert any(note.startswith("Reconstructed") and "beta" in note for note in table.notes)
