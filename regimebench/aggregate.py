@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +10,14 @@ import pandas as pd
 
 from regimebench import notes
 from regimebench.metrics import find, metrics_of
-from regimebench.records import status_summary
+from regimebench.results import HEADLINE, REFERENCES, Results, best_of, keys, rises, wide
 from regimebench.schema import load_yaml
-from regimebench.stats import against_reference
-from regimebench.tables import Cell, Table, best_in_column, write
+from regimebench.tables import Cell, Table, write
 
 PRINTED = Path(__file__).resolve().parents[1] / "published" / "tables.yaml"
-HEADLINE = "silhouette"
-REFERENCES = {"(truth)": "(planted truth)", "(oracle)": "(oracle)"}
 # The papers print one variance: of the zero-padded array for some rows, of the grid alone for others.
 PRINTED_AS = {"variance_unpadded": "variance"}
-QUARTILES = {"median": 0.5, "q1": 0.25, "q3": 0.75}
 COSTS = ("seconds", "peak_rss_mib", "n_parameters")
-OK_SHARE = 0.5  # a row is marked best only if at least so many of its runs are ok
 
 Built = tuple[list[Table], pd.DataFrame]
 
@@ -66,104 +59,10 @@ def _build(settings: dict[str, Any], scores: Path, runs: Path, printed: Path) ->
     return built
 
 
-@dataclass(frozen=True)
-class Results:
-    """Scores and records of one data set.
-
-    Only runs that are ``ok`` have a say in medians, tests, marks and costs; the others are counted in the column runs.
-    """
-
-    settings: dict[str, Any]
-    values: pd.DataFrame
-    records: pd.DataFrame
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """What the tables show, in their order."""
-        return self.settings["rows"]
-
-    @cached_property
-    def addresses(self) -> list[str]:
-        """The rows' addresses."""
-        return [row["address"] for row in self.rows]
-
-    def name(self, address: str) -> Cell:
-        """Return the first cell of a row: the address, with a dagger where the method had to be reconstructed."""
-        (row,) = (row for row in self.rows if row["address"] == address)
-        return Cell(address + (" †" if row["fidelity"] == "reconstructed" else ""))
-
-    @cached_property
-    def references(self) -> list[str]:
-        """Rows that are no runs: the planted truth and its oracle."""
-        return [name for name in REFERENCES if (self.values["address"] == name).any()]
-
-    @cached_property
-    def ok(self) -> pd.DataFrame:
-        """Records of the runs that are ok."""
-        return self.records[self.records["status"] == "ok"]
-
-    def scores(self, protocol: str) -> pd.DataFrame:
-        """Return one row per ok run, indexed by (address, seed), and one column per metric."""
-        table = _wide(self.values, protocol)
-        return table[table.index.isin(pd.MultiIndex.from_frame(self.ok[["address", "seed"]]))]
-
-    def status(self, address: str) -> str:
-        """Return how many runs are ok, and why the others are not."""
-        return status_summary(self.records[self.records["address"] == address].to_dict("records"))
-
-    def clusters(self, address: str) -> float:
-        """Return the median number of clusters found in ok runs."""
-        return float(self.ok.loc[self.ok["address"] == address, "clusters_found"].median())
-
-    @cached_property
-    def few_clusters(self) -> list[str]:
-        """Rows that usually find fewer clusters than asked: their scores are not comparable."""
-        return [address for address in self.addresses if self.clusters(address) < self.settings["n_clusters"]]
-
-    @cached_property
-    def unreliable(self) -> list[str]:
-        """Rows most of whose runs are not ok."""
-        counts = {a: (self.records.loc[self.records["address"] == a, "status"] == "ok").mean() for a in self.addresses}
-        return [address for address, share in counts.items() if not share >= OK_SHARE]
-
-    def marks(self, protocol: str, table: pd.DataFrame) -> dict[str, pd.Series]:
-        """Return, per metric, which rows of ``table`` are the best among those that may be marked."""
-        barred = [*self.few_clusters, *self.unreliable]
-        allowed = table.drop(index=barred).reindex(table.index)
-        return {metric: best_in_column(allowed[metric], _rises(protocol, metric)) for metric in table.columns}
-
-    def summary(self, protocol: str) -> dict[str, pd.DataFrame]:
-        """Return median and quartiles over ok runs: one frame each, rows by address, columns by metric."""
-        grouped = self.scores(protocol)[_keys(protocol)].groupby(level="address")
-        return {part: grouped.quantile(q).reindex(self.addresses) for part, q in QUARTILES.items()}
-
-    def tests(self, protocol: str, metric: str) -> tuple[str | None, dict[str, float]]:
-        """Return the reference row and Holm-adjusted p values."""
-        column = self.scores(protocol)[metric].dropna()
-        samples = {a: column[column.index.get_level_values("address") == a].to_numpy() for a in self.addresses}
-        return against_reference(samples, _rises(protocol, metric))
-
-
-def _wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    chosen = values[values["protocol"] == protocol]
-    table = chosen.pivot(index=["address", "seed"], columns="metric", values="value")
-    return table.reindex(columns=[metric.key for metric in metrics_of(protocol)]).astype(float)
-
-
-def best_runs(values: pd.DataFrame) -> pd.DataFrame:
-    """Return, per address, the run with the highest cosine silhouette, as the DSC paper selects (section 5.4)."""
-    return _best(_wide(values, "paper"))
-
-
-def _best(paper: pd.DataFrame) -> pd.DataFrame:
-    ranked = paper.dropna(subset=HEADLINE).sort_values(HEADLINE, ascending=False, kind="stable").reset_index("seed")
-    return ranked[~ranked.index.duplicated()]
-
-
 def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:
     """Return the paper-protocol table, one comparison per printed table, and their numbers."""
-    columns = _keys("paper")
-    best = _best(results.scores("paper")).reindex(results.addresses)
+    columns = keys("paper")
+    best = best_of(results.scores("paper")).reindex(results.addresses)
     marks = results.marks("paper", best[columns])
     rows, data = [], []
     for row in results.rows:
@@ -234,7 +133,7 @@ def standard_tables(results: Results) -> Built:
     table = Table(
         title=f"{results.settings['title']}: standard protocol",
         caption=f"{notes.MEDIANS} k = {results.settings['n_clusters']}." + notes.budget(results.settings),
-        header=["method", "runs", *map(_standard_heading, _keys("standard")), "p", "seconds", "MiB", "parameters"],
+        header=["method", "runs", *map(_standard_heading, keys("standard")), "p", "seconds", "MiB", "parameters"],
         rows=rows + _reference_rows(results, "standard", after=4),
         notes=[*notes.legend(results), notes.test(find("standard", HEADLINE).title, results, reference, p)],
     )
@@ -252,7 +151,7 @@ def truth_tables(results: Results) -> Built:
     table = Table(
         title=f"{results.settings['title']}: agreement with the planted regimes",
         caption=f"{notes.MEDIANS} No method sees the planted labels." + notes.budget(results.settings),
-        header=["method", "runs", *(_heading("truth", metric) for metric in _keys("truth"))],
+        header=["method", "runs", *(_heading("truth", metric) for metric in keys("truth"))],
         rows=rows + _reference_rows(results, "truth", leave_out="(truth)"),
         notes=notes.legend(results),
     )
@@ -269,7 +168,7 @@ def _spread_cells(
     summary: dict[str, pd.DataFrame], marks: dict[str, pd.Series], protocol: str, address: str
 ) -> list[Cell]:
     cells = []
-    for metric in _keys(protocol):
+    for metric in keys(protocol):
         middle, low, high = (summary[part].at[address, metric] for part in ("median", "q1", "q3"))
         text = _text(middle, protocol, metric)
         if high > low:
@@ -279,26 +178,17 @@ def _spread_cells(
 
 
 def _reference_rows(results: Results, protocol: str, after: int = 0, leave_out: str = "") -> list[list[Cell]]:
-    table = _wide(results.values, protocol).reset_index("seed", drop=True)
+    table = wide(results.values, protocol).reset_index("seed", drop=True)
     names = [name for name in results.references if name != leave_out]
     return [
-        [Cell(REFERENCES[name]), Cell(""), *(Cell(_text(table.at[name, m], protocol, m)) for m in _keys(protocol))]
+        [Cell(REFERENCES[name]), Cell(""), *(Cell(_text(table.at[name, m], protocol, m)) for m in keys(protocol))]
         + [Cell("")] * after
         for name in names
     ]
 
 
-def _keys(protocol: str) -> list[str]:
-    """Return the headline metrics of a protocol, in table order."""
-    return [metric.key for metric in metrics_of(protocol) if not metric.extra]
-
-
-def _rises(protocol: str, metric: str) -> bool:
-    return find(protocol, metric).better == "higher"
-
-
 def _heading(protocol: str, metric: str) -> str:
-    return f"{find(protocol, metric).short} {'↑' if _rises(protocol, metric) else '↓'}"
+    return f"{find(protocol, metric).short} {'↑' if rises(protocol, metric) else '↓'}"
 
 
 def _standard_heading(metric: str) -> str:

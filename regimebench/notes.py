@@ -9,7 +9,7 @@ import numpy as np
 from regimebench.stats import smallest_p
 
 if TYPE_CHECKING:
-    from regimebench.aggregate import Results
+    from regimebench.results import Results
 
 ALPHA = 0.05
 MEDIANS = "Median over the runs that are ok, quartiles in brackets."

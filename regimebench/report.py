@@ -11,13 +11,14 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from regimebench import __version__
-from regimebench.aggregate import HEADLINE, best_runs, tables_of
+from regimebench.aggregate import tables_of
 from regimebench.cube import read_cube
 from regimebench.dataset import Cube
 from regimebench.files import replacing
 from regimebench.maps import draw_calendar, draw_cluster_means
 from regimebench.provenance import git_state
 from regimebench.records import load_labels, seed_folder
+from regimebench.results import HEADLINE, best_runs
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "workflow" / "report"
 MAPS_SHOWN = 3  # rows whose cluster means are drawn: the best by cosine silhouette

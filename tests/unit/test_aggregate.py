@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from regimebench.aggregate import aggregate, best_runs, tables_of
+from regimebench.aggregate import aggregate, tables_of
 from regimebench.metrics import metrics_of
+from regimebench.results import best_runs
 
 SETTINGS = {
     "dataset": "toy",

@@ -1,0 +1,125 @@
+"""Scores and records of one data set, and the numbers that tables are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from regimebench.metrics import find, metrics_of
+from regimebench.records import status_summary
+from regimebench.stats import against_reference
+from regimebench.tables import Cell, best_in_column
+
+HEADLINE = "silhouette"
+REFERENCES = {"(truth)": "(planted truth)", "(oracle)": "(oracle)"}
+QUARTILES = {"median": 0.5, "q1": 0.25, "q3": 0.75}
+OK_SHARE = 0.5  # a row is marked best only if at least so many of its runs are ok
+
+
+@dataclass(frozen=True)
+class Results:
+    """Scores and records of one data set.
+
+    Only runs that are ``ok`` have a say in medians, tests, marks and costs; the others are counted in the column runs.
+    """
+
+    settings: dict[str, Any]
+    values: pd.DataFrame
+    records: pd.DataFrame
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What the tables show, in their order."""
+        return self.settings["rows"]
+
+    @cached_property
+    def addresses(self) -> list[str]:
+        """The rows' addresses."""
+        return [row["address"] for row in self.rows]
+
+    def name(self, address: str) -> Cell:
+        """Return the first cell of a row: the address, with a dagger where the method had to be reconstructed."""
+        (row,) = (row for row in self.rows if row["address"] == address)
+        return Cell(address + (" †" if row["fidelity"] == "reconstructed" else ""))
+
+    @cached_property
+    def references(self) -> list[str]:
+        """Rows that are no runs: the planted truth and its oracle."""
+        return [name for name in REFERENCES if (self.values["address"] == name).any()]
+
+    @cached_property
+    def ok(self) -> pd.DataFrame:
+        """Records of the runs that are ok."""
+        return self.records[self.records["status"] == "ok"]
+
+    def scores(self, protocol: str) -> pd.DataFrame:
+        """Return one row per ok run, indexed by (address, seed), and one column per metric."""
+        table = wide(self.values, protocol)
+        return table[table.index.isin(pd.MultiIndex.from_frame(self.ok[["address", "seed"]]))]
+
+    def status(self, address: str) -> str:
+        """Return how many runs are ok, and why the others are not."""
+        return status_summary(self.records[self.records["address"] == address].to_dict("records"))
+
+    def clusters(self, address: str) -> float:
+        """Return the median number of clusters found in ok runs."""
+        return float(self.ok.loc[self.ok["address"] == address, "clusters_found"].median())
+
+    @cached_property
+    def few_clusters(self) -> list[str]:
+        """Rows that usually find fewer clusters than asked: their scores are not comparable."""
+        return [address for address in self.addresses if self.clusters(address) < self.settings["n_clusters"]]
+
+    @cached_property
+    def unreliable(self) -> list[str]:
+        """Rows most of whose runs are not ok."""
+        counts = {a: (self.records.loc[self.records["address"] == a, "status"] == "ok").mean() for a in self.addresses}
+        return [address for address, share in counts.items() if not share >= OK_SHARE]
+
+    def marks(self, protocol: str, table: pd.DataFrame) -> dict[str, pd.Series]:
+        """Return, per metric, which rows of ``table`` are the best among those that may be marked."""
+        barred = [*self.few_clusters, *self.unreliable]
+        allowed = table.drop(index=barred).reindex(table.index)
+        return {metric: best_in_column(allowed[metric], rises(protocol, metric)) for metric in table.columns}
+
+    def summary(self, protocol: str) -> dict[str, pd.DataFrame]:
+        """Return median and quartiles over ok runs: one frame each, rows by address, columns by metric."""
+        grouped = self.scores(protocol)[keys(protocol)].groupby(level="address")
+        return {part: grouped.quantile(q).reindex(self.addresses) for part, q in QUARTILES.items()}
+
+    def tests(self, protocol: str, metric: str) -> tuple[str | None, dict[str, float]]:
+        """Return the reference row and Holm-adjusted p values."""
+        column = self.scores(protocol)[metric].dropna()
+        samples = {a: column[column.index.get_level_values("address") == a].to_numpy() for a in self.addresses}
+        return against_reference(samples, rises(protocol, metric))
+
+
+def wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """Return one row per (address, seed), references included, and one column per metric of ``protocol``."""
+    chosen = values[values["protocol"] == protocol]
+    table = chosen.pivot(index=["address", "seed"], columns="metric", values="value")
+    return table.reindex(columns=[metric.key for metric in metrics_of(protocol)]).astype(float)
+
+
+def best_runs(values: pd.DataFrame) -> pd.DataFrame:
+    """Return, per address, the run with the highest cosine silhouette, as the DSC paper selects (section 5.4)."""
+    return best_of(wide(values, "paper"))
+
+
+def best_of(paper: pd.DataFrame) -> pd.DataFrame:
+    """Return the same from scores of the paper protocol as :func:`wide` gives them."""
+    ranked = paper.dropna(subset=HEADLINE).sort_values(HEADLINE, ascending=False, kind="stable").reset_index("seed")
+    return ranked[~ranked.index.duplicated()]
+
+
+def keys(protocol: str) -> list[str]:
+    """Return the headline metrics of a protocol, in table order."""
+    return [metric.key for metric in metrics_of(protocol) if not metric.extra]
+
+
+def rises(protocol: str, metric: str) -> bool:
+    """Say whether more is better."""
+    return find(protocol, metric).better == "higher"
