@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -63,7 +62,7 @@ class Job:
     memory_mib : float
         Largest resident memory of the worker with its child processes.
     retry_failed : bool
-        Fit seeds again whose record is neither ``ok`` nor ``degenerate``.
+        Fit seeds again whose record is neither ``ok`` nor ``degenerate``; REGIMEBENCH_RETRY_FAILED=1 asks for the same.
     fits_per_device : int
         Fits that may share one GPU.
     """
@@ -106,23 +105,6 @@ class Job:
     def out(self) -> Path:
         """The folder of the records."""
         return Path(self.batch).parent
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds in a text such as ``0-4,7``.
-
-    Raises
-    ------
-    ValueError
-        If the text is something else.
-    """
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
-        raise ValueError(f"seeds are {text!r}; write numbers and ranges such as 0-4,7")
-    found: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return tuple(dict.fromkeys(found))
 
 
 def worker_environment(job: Job, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -174,9 +156,7 @@ def run_batch(job: Job, say: Callable[[str], None] | None = None) -> list[dict[s
         except DriverGone as error:
             raise Stopped(str(error)) from error
     done = [batch.records[seed] for seed in job.seeds]
-    names = [str((records.seed_folder(job.out, seed) / records.RECORD).relative_to(job.out)) for seed in job.seeds]
-    listing = {"dataset": job.dataset, "address": job.address, "seeds": list(job.seeds), "records": names}
-    records.write_json(Path(job.batch), listing)
+    records.write_batch(Path(job.batch), job.dataset, job.address, job.seeds)
     say(f"{job.dataset} {job.address}: {records.status_summary(done)}")
     return done
 
@@ -205,11 +185,11 @@ def fit_command(job: Mapping[str, Any], **more: Any) -> int:
     try:
         run_batch(made)
     except Stopped as stop:
-        _say(f"{made.dataset} {made.address}: {stop}")
+        _say(f"Error: {made.dataset} {made.address}: {stop}")
         return stop.code
     except OSError as error:
         text = f"a file cannot be written ({clean_message(str(error))}); finished seeds are kept"
-        _say(f"{made.dataset} {made.address}: {text}")
+        _say(f"Error: {made.dataset} {made.address}: {text}")
         return 1
     return 0
 

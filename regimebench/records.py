@@ -133,6 +133,17 @@ def finished(out: Path, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
     return found
 
 
+def write_batch(path: Path, dataset: str, address: str, seeds: Iterable[int]) -> None:
+    """Write the list of the records beside ``path``, each with its SHA-256, so that a new record makes a new file.
+
+    Snakemake compares small files by content: without the hashes a batch that was fitted again would look unchanged.
+    """
+    seeds = list(seeds)
+    names = [f"{seed_folder(Path(), seed)}/{RECORD}" for seed in seeds]
+    hashes = [sha256_file(path.parent / name) for name in names]
+    write_json(path, {"dataset": dataset, "address": address, "seeds": seeds, "records": names, "sha256": hashes})
+
+
 def read_batch(path: Path) -> list[dict[str, Any]]:
     """Return the records that a batch file lists.
 

@@ -1,4 +1,4 @@
-"""How one batch is supervised: which seeds are left, what the worker reports, and what its end means."""
+"""The seeds of one batch: which are left, which results are kept, and what is written about each."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from regimebench import devices, records
 from regimebench.handle import BoundedLog, WorkerProcess
 from regimebench.processes import Watched
 from regimebench.provenance import clean_message, git_state, machine, versions
+from regimebench.watch import Watch
 
 if TYPE_CHECKING:
     from regimebench.fit import Job
 
-POLL_SECONDS = 0.05
-HEARTBEAT_SECONDS = 15.0
 COSTS = ("seconds", "cpu_seconds", "peak_rss_mib", "peak_gpu_mib", "gpu_seconds")
 LIKELY_MODULES = ("netCDF4", "numpy", "scipy", "sklearn", "torch")
 RESULTS = ("clusters_found", "cluster_sizes", "epochs", "stop_reason", "n_parameters", "reconstruction_rmse")
+LIMIT_HIT = {"timeout": "deadline_seconds", "oom": "memory_mib"}
 
 
 class DriverGone(Exception):
@@ -50,11 +50,12 @@ class Batch:
         self.name = f"{job.dataset} {job.address}"
         self.records: dict[int, dict[str, Any]] = {}
         self.pending = list(job.seeds)
-        self.usable: dict[int, dict[str, Any]] | None = None
+        self.retry = job.retry_failed or os.environ.get("REGIMEBENCH_RETRY_FAILED") == "1"
+        self.usable: dict[int, dict[str, Any]] = {}
         self.hashes: dict[str, str | None] = {"plugin": None, "data": None}
         self.git: dict[str, Any] | None = None
         self.modules: list[str] = []
-        self.together = True
+        self.prepared, self.together = False, True
         self.device, self.visible = "cpu", ""
         self.log = BoundedLog(Path(job.batch).with_suffix(".log"))
         stack.callback(self.log.close)
@@ -69,13 +70,18 @@ class Batch:
             self.check_driver()
             worker = WorkerProcess({**asdict(self.job), "out": str(self.job.out)}, self.environment, self.log)
             try:
-                if self.usable is None:  # what can be looked up while the worker imports its libraries
-                    self.git = git_state()
-                    versions(LIKELY_MODULES)
-                    self.usable = records.finished(self.job.out, self.job.seeds)
-                _Watch(self, worker).run()
+                if not self.prepared:
+                    self._prepare()
+                Watch(self, worker).run()
             finally:
                 worker.close()
+
+    def _prepare(self) -> None:
+        """Look up what can be looked up while the worker imports its libraries."""
+        self.git = git_state()
+        versions(LIKELY_MODULES)
+        self.usable = records.finished(self.job.out, self.job.seeds)
+        self.prepared = True
 
     def check_driver(self) -> None:
         """Raise :class:`DriverGone` if it is."""
@@ -95,16 +101,46 @@ class Batch:
     def keep_finished(self) -> None:
         """Take over the records that need not be made again."""
         wanted = self.fingerprint()
-        for seed, record in (self.usable or {}).items():
-            again = self.job.retry_failed and record["status"] not in records.WITH_LABELS
-            if seed in self.pending and wanted is not None and record["fingerprint"] == wanted and not again:
-                self.records[seed] = record
-                self.pending.remove(seed)
-                self.say(f"{self.name} seed {seed}: kept ({record['status']})")
+        for seed, record in self.usable.items():
+            if seed in self.pending and record["fingerprint"] == wanted and self._final(record):
+                self._keep(seed)
+
+    def _final(self, record: Mapping[str, Any]) -> bool:
+        """Say whether fitting again under the limits of this job would give nothing new."""
+        if record["status"] in records.WITH_LABELS:
+            return True
+        if self.retry:
+            return False
+        name = LIMIT_HIT.get(record["status"])
+        limits = record.get("limits") or {}
+        return name is None or (name in limits and getattr(self.job, name) <= limits[name])
+
+    def _keep(self, seed: int) -> None:
+        self.records[seed] = record = self.usable[seed]
+        self.pending.remove(seed)
+        self.say(f"{self.name} seed {seed}: kept ({record['status']})")
+
+    def settle_unstarted(self, outcome: Mapping[str, Any], started: float) -> None:
+        """Record that no worker could be started, and keep every earlier result that is not known to be stale.
+
+        Without its fingerprint such a record is not final: the next run tries again.
+        """
+        code = self.hashes["plugin"] or _code_hash(self.job.address)
+        known = {"plugin": code, "data": self.hashes["data"], "config": self._config_hash()}
+        for seed in list(self.pending):
+            earlier = self.usable.get(seed)
+            fitted = earlier is not None and earlier["fingerprint"] is not None
+            if fitted and all(value in (None, earlier["hashes"][name]) for name, value in known.items()):
+                self._keep(seed)
+            else:
+                self.settle(seed, {**outcome, "final": False}, started)
 
     def fingerprint(self) -> str | None:
         """Return the hash of what determines these fits."""
         return records.fingerprint(self.job.address, self.job.parameters, self.job.n_clusters, **self.hashes)
+
+    def _config_hash(self) -> str:
+        return records.sha256_json([self.job.parameters, self.job.n_clusters])
 
     def choose_device(self, can_use_gpu: bool) -> None:
         """Wait for a slot on a GPU if the method is to run on one; the slot is kept for the whole batch."""
@@ -145,10 +181,11 @@ class Batch:
             "threads": job.threads,
             "versions": versions(self.modules),
             "machine": machine(),
-            "fingerprint": self.fingerprint(),
+            "limits": {"deadline_seconds": job.deadline_seconds, "memory_mib": job.memory_mib},
+            "fingerprint": self.fingerprint() if outcome.get("final", True) else None,
             "hashes": {
                 **self.hashes,
-                "config": records.sha256_json([job.parameters, job.n_clusters]),
+                "config": self._config_hash(),
                 "fit": outcome.get("sha256"),
             },
             "git": self.git,
@@ -171,128 +208,16 @@ class Batch:
         self.say(f"{self.name} seed {record['seed']} {place}: {record['status']}{cost}{reason}")
 
 
-class _Watch:
-    """One worker's life: its events, its deadline, its memory, its end."""
+def _code_hash(address: str) -> str | None:
+    """Return the SHA-256 of a plugin's code when no worker lived to tell it; None if it cannot be had.
 
-    def __init__(self, batch: Batch, worker: WorkerProcess) -> None:
-        self.batch, self.worker, self.job = batch, worker, batch.job
-        self.ready = self.over = False
-        self.current: list[int] = []  # the seeds being fitted; more than one if a method trains them together
-        self.largest_mib, self.shared = 0.0, False
-        self.progress, self.told = "", time.monotonic()
-        self._clock(self.job.startup_seconds)
+    Code that cannot be parsed has never given a result, so it gets a text that differs from every hash.
+    """
+    from regimebench import registry  # imported here: a supervisor whose worker starts does not need it
 
-    def _clock(self, allowed: float) -> None:
-        self.begun, self.started, self.allowed = time.monotonic(), time.time(), allowed
-        self.largest_mib, self.shared, self.progress = 0.0, False, ""
-
-    def run(self) -> None:
-        """Watch until the worker is of no more use."""
-        while not self.over:
-            for event in self.worker.receive(POLL_SECONDS):
-                getattr(self, f"on_{event.pop('event')}")(**event)
-                if self.over:
-                    return
-            self._check()
-
-    def _check(self) -> None:
-        self.batch.check_driver()
-        if self.worker.ended():
-            if self.worker.drained():
-                self._lost(*self.worker.death())
-            return
-        used = self.worker.memory_mib()
-        self.largest_mib, self.shared = max(self.largest_mib, used), self.shared or len(self.worker.pids) > 1
-        if used > self.job.memory_mib and self.worker.above(self.job.memory_mib):
-            limit = f"its limit is {self.job.memory_mib:.0f} MiB (resources.memory_mib in method.yaml)"
-            self._lost("oom", f"the worker used {used:.0f} MiB; {limit}")
-        elif time.monotonic() - self.begun > self.allowed:
-            self.worker.dump_stack()
-            self._lost("timeout", self._late())
-
-    def _late(self) -> str:
-        if not self.ready:
-            return f"the worker was not ready after {self.allowed:.6g} s"
-        last = f"; last progress: {self.progress}" if self.progress else ""
-        return f"no result after {self.allowed:.6g} s, the deadline (resources.deadline_minutes in method.yaml){last}"
-
-    def _lost(self, status: str, message: str) -> None:
-        """Record what the end of the worker means for the seed it was at; the others get another worker."""
-        self.over = True
-        outcome = {
-            "status": status,
-            "message": message,
-            "seconds": round(time.monotonic() - self.begun, 3) if self.ready else None,
-            "peak_rss_mib": round(self.largest_mib, 1) or None,
-        }
-        if not self.ready:
-            outcome["message"] = f"the worker could not start: {message}"
-            for seed in list(self.batch.pending):
-                self.batch.settle(seed, outcome, self.started)
-        elif len(self.current) > 1:
-            self.batch.together = False
-            self.batch.tell(f"{len(self.current)} seeds together: {status}: {message}; now one by one")
-        else:
-            # Between two seeds nobody is at fault; the next one pays, so that every worker settles a seed.
-            seed = (self.current or self.batch.pending)[0]
-            self.batch.settle(seed, outcome, self.started)
-
-    def on_hello(self, guard: int, gpu: bool, plugin: str, data: str) -> None:
-        """Answer with the seeds that are left, and with the device."""
-        batch = self.batch
-        self.worker.helper, self.worker.next_scan = guard, 0.0
-        batch.hashes = {"plugin": plugin, "data": data}
-        batch.keep_finished()
-        if not batch.pending:
-            self._dismiss()
-            return
-        batch.choose_device(gpu)
-        problem = batch.device_problem(gpu)
-        if problem:
-            self.on_failed("error", problem)
-            return
-        environment = {"CUDA_VISIBLE_DEVICES": batch.visible}
-        order = {"seeds": batch.pending, "together": batch.together, "device": batch.device, "environment": environment}
-        self.worker.send(order)
-        self._clock(self.job.startup_seconds)
-
-    def on_failed(self, status: str, message: str) -> None:
-        """Record for every seed why the worker could not start."""
-        for seed in list(self.batch.pending):
-            self.batch.settle(seed, {"status": status, "message": message}, self.started)
-        self._dismiss()
-
-    def on_ready(self, modules: list[str]) -> None:
-        """Begin the first seed's time."""
-        self.ready, self.batch.modules = True, modules
-        versions(modules)  # looked up now, while the worker fits; remembered for the records
-        self._clock(self.job.deadline_seconds)
-
-    def on_start(self, seeds: list[int]) -> None:
-        """Begin the time of one seed, or of several trained together."""
-        self.current = seeds
-        self._clock(self.job.deadline_seconds * len(seeds))
-
-    def on_progress(self, text: str) -> None:
-        """Show what the method reports, now and then."""
-        self.progress = text
-        if time.monotonic() - self.told >= HEARTBEAT_SECONDS:
-            self.told = time.monotonic()
-            self.batch.say(f"{self.batch.name} seed {', '.join(map(str, self.current))}: {text}")
-
-    def on_done(self, seed: int, modules: list[str], **outcome: Any) -> None:
-        """Write the record of a seed that has ended."""
-        self.batch.modules = modules
-        if self.shared:  # child processes count too
-            outcome["peak_rss_mib"] = max(outcome["peak_rss_mib"], round(self.largest_mib, 1))
-        self.batch.settle(seed, outcome, self.started)
-        self.current = [other for other in self.current if other != seed]
-        if not self.current:
-            self._clock(self.job.deadline_seconds)
-        if not self.batch.pending:
-            self._dismiss()
-
-    def _dismiss(self) -> None:
-        self.over = True
-        self.worker.send(None)
-        self.worker.farewell()
+    try:
+        return registry.method(address).code_hash
+    except SyntaxError:
+        return "cannot be parsed"
+    except (ValueError, LookupError, OSError):  # the worker has said what is wrong with the plugin
+        return None

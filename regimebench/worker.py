@@ -20,9 +20,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from regimebench import processes
+from regimebench import processes, provenance
 from regimebench.failures import describe
-from regimebench.provenance import loaded_modules
 
 PROGRESS_SECONDS = 0.5
 
@@ -58,21 +57,36 @@ def start_guard(pipe: int) -> int:
         os._exit(0)
 
 
-def refuse_truth() -> None:
-    """Make opening any file under a folder named ``truth`` fail: a method may not see the planted labels."""
-    start = os.getcwd()
+def refuse_truth(cube: str) -> None:
+    """Make opening files fail where the truth about ``cube`` may stand: a method may not see the planted labels.
+
+    These are the folders ``truth`` and ``raw`` beside the cube and ``truth`` one level above, where the workflow keeps
+    it. Relative paths count from the working folder and from the cube's.
+    """
+    base = os.path.dirname(os.path.realpath(cube))
+    needed = [os.path.realpath(path) for path in (cube, os.getcwd(), provenance.ROOT)]
+    named = [os.path.join(base, "truth"), os.path.join(base, "raw"), os.path.join(os.path.dirname(base), "truth")]
+    # A project may itself lie under a folder of such a name.
+    closed = [os.path.realpath(path) for path in named if not any(_within(other, path) for other in needed)]
+    words = {os.path.basename(path) for path in (*named, *closed)}
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in ("open", "os.listdir", "os.scandir", "os.chdir") or not arguments:
             return
-        path = arguments[0]
-        if isinstance(path, bytes):
-            path = os.fsdecode(path)
-        # Relative to the start, so that a project may itself lie under a folder of that name.
-        if isinstance(path, str) and "truth" in path and "truth" in os.path.relpath(path, start).split(os.sep):
-            raise PermissionError("a method may not open files under a folder named 'truth'; it gets the cube, no more")
+        path = os.fsdecode(arguments[0]) if isinstance(arguments[0], bytes) else arguments[0]
+        if not isinstance(path, str) or not any(word in path for word in words):
+            return
+        real = [os.path.realpath(os.path.join(start, path)) for start in (os.getcwd(), base)]
+        for folder in closed:
+            if any(_within(each, folder) for each in real):
+                name = os.path.basename(folder)
+                raise PermissionError(f"a method may not open files in the folder {name!r}; it gets the cube, no more")
 
     sys.addaudithook(hook)
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + os.sep)
 
 
 def prefer_this_process_for_oom_kill() -> None:
@@ -126,7 +140,7 @@ def _run(job: dict[str, Any], events: Events, request: Callable[[], str], guard:
         cube = read_cube(job["cube"], verify=True)
         for array in (cube.values, cube.mask, cube.time, cube.minimum, cube.scale):
             array.setflags(write=False)  # one seed must not change what the next one sees
-        refuse_truth()
+        refuse_truth(job["cube"])
         hashes = {"plugin": spec.code_hash, "data": cube.attrs["content_sha256"]}
         events.send("hello", guard=guard, gpu=spec.device == "gpu", **hashes)
         order = json.loads(request() or "null")
@@ -140,7 +154,7 @@ def _run(job: dict[str, Any], events: Events, request: Callable[[], str], guard:
         events.send("failed", status=status, message=f"the worker could not start: {message}")
         return 1
     gc.freeze()  # what is loaded now stays, so that collecting between seeds is quick
-    events.send("ready", modules=loaded_modules())
+    events.send("ready", modules=provenance.loaded_modules())
     Seeds(job, spec, plugin, cube, order, events.send, lambda: progress_reporter(events)).run()
     return 0
 

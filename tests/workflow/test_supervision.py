@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from regimebench import records
 from regimebench.cube import write_cube
 from regimebench.dataset import Cube
-from regimebench.fit import Job, fit_command, parse_seeds, run_batch, worker_environment
+from regimebench.fit import Job, fit_command, run_batch, worker_environment
 from regimebench.registry import ROOT
 from regimebench.schema import problems
 
@@ -122,7 +123,7 @@ REPORTED = {
     "floats": ("error", r"labels have type float64; an integer type is required"),
     "outside": ("error", r"day \d+ has label 3; with 3 clusters labels are 0..2"),
     "one_cluster": ("degenerate", r"all 40 days are in one cluster; 3 were asked for"),
-    "reads_truth": ("error", rf"PermissionError: a method may not open files under a folder named 'truth'.* {LINE}"),
+    "reads_truth": ("error", rf"PermissionError: a method may not open files in the folder 'truth'; .* {LINE}"),
     "changes_the_cube": ("error", rf"ValueError: assignment destination is read-only {LINE}"),
     "returns_nothing": ("error", r"fit returned NoneType; it must return a regimebench.method.Fit"),
     "returns_odd_epochs": ("error", r"epochs is 2.5; allowed is a whole number, 0 or more, or None"),
@@ -144,12 +145,16 @@ FATAL = {
 @pytest.fixture(scope="module")
 def reported(cube, tmp_path_factory):
     """Return the records of one batch in which every second seed fails, each in another way."""
-    out = tmp_path_factory.mktemp("reported")
+    project = tmp_path_factory.mktemp("reported")
+    out = project / "results" / "demo" / "misbehaving" / "default"
+    out.mkdir(parents=True)
+    cube = shutil.copy(cube, project / "results" / "demo" / "cube.nc")
     bad = [2 * i + 1 for i in range(len(REPORTED))]
     parameters = {"how": list(REPORTED), "bad_seeds": bad, "pause": 0.0, "counter": str(out / "counter")}
     job = Job("demo", "misbehaving", str(cube), tuple(range(bad[-1] + 2)), 3, parameters, str(out / "batch-0.json"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REGIMEBENCH_PLUGINS", str(PLUGINS))
+        patch.chdir(project)  # one method opens results/truth/demo.csv
         found = run_batch(job, lambda text: None)
     return dict(zip(REPORTED, found[1::2], strict=True)), found[::2], out
 
@@ -207,11 +212,126 @@ def test_second_run_computes_nothing_again(described):
     assert said[:3] == [f"demo misbehaving seed {seed}: kept ({r['status']})" for seed, r in enumerate(first)]
 
 
-def test_retry_failed_fits_only_failed_seeds_again(described):
+@pytest.mark.parametrize(("key", "variable", "calls"), [(True, None, 2), (False, "1", 2), (False, "0", 1)])
+def test_retry_failed_fits_only_failed_seeds_again(described, monkeypatch, key, variable, calls):
     job = described("raises")
     run(job)
-    run({**job, "retry_failed": True})
-    assert fits(job) == {0: 1, 1: 2, 2: 1}
+    if variable:
+        monkeypatch.setenv("REGIMEBENCH_RETRY_FAILED", variable)
+    run({**job, "retry_failed": key})
+    assert fits(job) == {0: 1, 1: calls, 2: 1}
+
+
+@pytest.mark.parametrize(
+    ("how", "limit", "low", "high", "status"),
+    [("hangs", "deadline_seconds", 0.4, 0.6, "timeout"), ("allocates", "memory_mib", 300, 330, "oom")],
+)
+def test_failure_at_a_limit_is_final_until_the_limit_is_raised(described, how, limit, low, high, status):
+    job = described(how, bad=(0,), seeds=(0, 1), **{limit: low})
+    assert [record["status"] for record in run(job)[0]] == [status, "ok"]
+    for value, calls in ((low, 1), (low / 2, 1), (high, 2), (high, 2)):
+        found, _ = run({**job, limit: value})
+        assert (fits(job), found[0]["status"]) == ({0: calls, 1: 1}, status)
+    assert found[0]["limits"][limit] == high
+
+
+def test_raised_limit_of_another_kind_retries_nothing(described):
+    job = described("hangs", bad=(0,), seeds=(0,), deadline_seconds=0.4)
+    run(job)
+    run({**job, "memory_mib": 800})
+    assert fits(job) == {0: 1}
+
+
+def test_batch_file_changes_with_its_records_and_only_then(described, plugin):
+    plugin("simple", SIMPLE)
+    job = described("raises", address="simple")
+    path = Path(job["batch"])
+    run(job)
+    first = path.read_bytes()
+    run(job)
+    assert path.read_bytes() == first
+    plugin("simple", SIMPLE + "# edited\n")
+    run(job)
+    second = json.loads(path.read_text())
+    assert second != json.loads(first)
+    assert second["sha256"] == [records.sha256_file(path.parent / name) for name in second["records"]]
+
+
+def kept_bytes(job):
+    """Return the content of every result of a job."""
+    return {path: path.read_bytes() for path in sorted(Path(job["batch"]).parent.glob("seed-*/*"))}
+
+
+@pytest.mark.parametrize("start", ["slow", "unreadable cube", "import fails"])
+def test_worker_that_cannot_start_leaves_finished_results(described, plugin, tmp_path, monkeypatch, start):
+    plugin("simple", SIMPLE)
+    cube = shutil.copy(described("raises")["cube"], tmp_path / "cube.nc")
+    job = described("raises", address="simple", cube=str(cube))
+    run(job)
+    before = kept_bytes(job)
+    if start == "slow":
+        job["startup_seconds"] = 0.01
+    elif start == "unreadable cube":
+        Path(cube).write_bytes(b"not a cube")
+    else:  # in this environment only: the code and so the fingerprint are the same
+        monkeypatch.setenv("MISSING_LIBRARY", "a_package_nobody_has")
+    found, said = run({**job, "seeds": [0, 1, 2, 3]})
+    assert kept_bytes(job).items() >= before.items()
+    assert len(before) == 6
+    assert [record["status"] for record in found[:3]] == ["ok"] * 3
+    assert found[3]["message"].startswith("the worker could not start: ")
+    assert found[3]["fingerprint"] is None
+    assert said[0] == "demo simple seed 0: kept (ok)"
+
+
+@pytest.mark.parametrize("stale", ["parameter", "code", "broken code"])
+def test_worker_that_cannot_start_does_not_vouch_for_stale_results(described, plugin, stale):
+    plugin("simple", SIMPLE)
+    job = described("raises", address="simple")
+    run(job)
+    if stale == "parameter":
+        job["parameters"]["pause"] = 1.0
+    else:
+        plugin("simple", SIMPLE + ("# edited\n" if stale == "code" else "def broken(\n"))
+    found, _ = run({**job, "startup_seconds": 0.01})
+    assert {record["status"] for record in found} == {"timeout"}
+    plugin("simple", SIMPLE)
+    assert {record["status"] for record in run(job)[0]} == {"ok"}  # not being started is never final
+
+
+OPENS = """
+import os
+from regimebench.method import Fit, Method
+
+class Plugin(Method):
+    def fit(self, cube):
+        opened = []
+        for path in self.params["how"]:
+            try:
+                open(path).close()
+                opened.append(path)
+            except PermissionError:
+                pass
+        return Fit(cube.values[:, 0, 0, 0].argsort() % self.n_clusters, stop_reason=" ".join(opened))
+"""
+
+
+@pytest.mark.parametrize("top", ["plain", "truth"])
+def test_only_the_truth_about_this_cube_is_refused(described, plugin, tmp_path, top):
+    plugin("opens", OPENS)
+    results = tmp_path / top / "results"
+    refused = [results / "truth" / "demo.csv", results / "demo" / "truth" / "check.csv", results / "demo" / "raw" / "x"]
+    allowed = [tmp_path / top / "table.csv", results / "demo" / "truthful.csv"]
+    for path in (*refused, *allowed):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "alias-of-truth").symlink_to(results / "truth")
+    cube = shutil.copy(described("raises")["cube"], results / "demo" / "cube.nc")
+    tried = [*refused, "truth/check.csv", "../truth/demo.csv", tmp_path / "alias-of-truth" / "demo.csv", *allowed]
+    job = described([str(path) for path in tried], address="opens", seeds=[0], cube=str(cube))
+    (record,) = run({**job, "batch": str(results / "demo" / "opens" / "default" / "batch-0.json")})[0]
+    assert record["status"] == "ok", record["message"]
+    assert record["stop_reason"] == " ".join(map(str, allowed))[:200]
 
 
 def test_changed_parameter_fits_all_seeds_again(described):
@@ -295,7 +415,7 @@ def test_method_that_cannot_be_imported_fails_every_seed_once(described, plugin)
     )
     assert [record["status"] for record in found] == ["error"] * 3
     assert all(record["message"].startswith(sentence) for record in found)
-    assert all(record["fingerprint"] for record in found)
+    assert {record["fingerprint"] for record in found} == {None}
     assert len(said) == 4
 
 
@@ -334,13 +454,27 @@ class Plugin(Method):
 """
 
 
+SIMPLE = """
+import os
+import numpy as np
+from regimebench.method import Fit, Method
+
+if "MISSING_LIBRARY" in os.environ:
+    __import__(os.environ["MISSING_LIBRARY"])
+
+class Plugin(Method):
+    def fit(self, cube):
+        return Fit(np.arange(cube.n_days) % self.n_clusters)
+"""
+
+
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
     """Return a function that makes a method."""
 
     def make(name, code, device="cpu"):
         folder = tmp_path / "plugins" / "methods" / name
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         meta = (PLUGINS / "methods" / "misbehaving" / "method.yaml").read_text()
         (folder / "method.yaml").write_text(meta.replace("device: cpu", f"device: {device}"))
         (folder / "method.py").write_text(code)
@@ -461,7 +595,7 @@ def test_signal_stops_cleanly(described, number):
     process.send_signal(number)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
-    assert f"stopped by {number.name}; finished seeds are kept, run again to continue" in said
+    assert f"Error: demo misbehaving: stopped by {number.name}; finished seeds are kept, run again to continue" in said
     assert "Traceback" not in said
     assert carrying(mark) == []
 
@@ -472,7 +606,10 @@ def test_second_supervisor_says_who_holds_the_batch(described, monkeypatch, caps
     wait_for(lambda: fits(job).get(1), "the second seed to start")
     monkeypatch.setattr("regimebench.fit.LOCK_SECONDS", 0.2)
     assert fit_command(job) == 1
-    assert f"batch-0.json is being computed by process {process.pid} (since 20" in capsys.readouterr().err
+    assert (
+        f"Error: demo misbehaving: batch-0.json is being computed by process {process.pid} (since 20"
+        in capsys.readouterr().err
+    )
     process.terminate()
     process.communicate(timeout=PATIENCE)
 
@@ -495,13 +632,6 @@ def test_job_errors_are_sentences(described, capsys):
     assert "the job has unknown keys ['sedes']" in capsys.readouterr().err
     with pytest.raises(ValueError, match="device is 'tpu'; allowed are auto, cpu and cuda"):
         Job.from_json(described("raises", device="tpu"))
-
-
-def test_parse_seeds():
-    assert parse_seeds("0-2,7") == (0, 1, 2, 7)
-    assert parse_seeds("5") == (5,)
-    with pytest.raises(ValueError, match="write numbers and ranges such as 0-4,7"):
-        parse_seeds("a-b")
 
 
 def test_supervisor_loads_nothing_heavy():
