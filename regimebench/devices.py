@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -31,11 +32,22 @@ def available(environ: Mapping[str, str] = os.environ) -> list[str]:
         if name in environ:
             parts = [part.strip() for part in environ[name].split(",")]
             return [] if parts[0] in ("", "-1") else [part for part in parts if part]
+    return list(_listed(environ.get("PATH", os.defpath)))
+
+
+@cache
+def _listed(search_path: str) -> tuple[str, ...]:
+    """Return what ``nvidia-smi`` lists; asked once per process, as it can take seconds."""
+    from shutil import which  # imported late, as in slot_folder
+
+    command = which("nvidia-smi", path=search_path)
+    if command is None:
+        return ()
     try:
-        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run([command, "-L"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
-        return []
-    return re.findall(r"^GPU (\d+):", done.stdout, flags=re.MULTILINE)
+        return ()
+    return tuple(re.findall(r"^GPU (\d+):", done.stdout, flags=re.MULTILINE))
 
 
 def assigned_by_scheduler(environ: Mapping[str, str] = os.environ) -> bool:

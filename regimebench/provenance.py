@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+CODE = ("regimebench/", "methods/", "datasets/", "workflow/")
 MESSAGE_LENGTH = 500
 SECRET_NAME = re.compile(r"^(CDSAPI|ECMWF)_|KEY$|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 # "key: <long value>", "password=...", "Bearer ..." in any message; a short word after "key:" is no credential.
@@ -42,10 +43,13 @@ def clean_message(text: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def git_state(root: Path = ROOT) -> dict[str, Any] | None:
-    """Return the commit the code stands at and whether files differ from it; None without git."""
+    """Return the commit the code stands at and whether it differs from that; None without git.
+
+    Untracked files count only where they could change a result, in the folders of :data:`CODE`.
+    """
     if not (root / ".git").exists():
         return None
-    command = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch"]
+    command = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch", "--untracked-files=normal"]
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # never hold up a commit made at the same time
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env=environment)
@@ -55,7 +59,13 @@ def git_state(root: Path = ROOT) -> dict[str, Any] | None:
     commits = [line.removeprefix("# branch.oid ") for line in lines if line.startswith("# branch.oid ")]
     if not commits or commits[0] == "(initial)":
         return None
-    return {"commit": commits[0], "dirty": any(not line.startswith("#") for line in lines)}
+    return {"commit": commits[0], "dirty": any(map(_is_change, lines))}
+
+
+def _is_change(line: str) -> bool:
+    if line.startswith("? "):
+        return line[2:].lstrip('"').startswith(CODE)
+    return not line.startswith("#")
 
 
 @cache

@@ -58,6 +58,18 @@ def test_available_from_nvidia_smi(tmp_path, monkeypatch, script, expected):
     assert devices.available() == expected
 
 
+def test_nvidia_smi_is_asked_once(tmp_path, monkeypatch):
+    command = tmp_path / "nvidia-smi"
+    command.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/log; echo 'GPU 0: NVIDIA X (UUID: GPU-1)'\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    first = devices.available()
+    first.append("changed by the caller")
+    assert devices.available() == ["0"]
+    assert (tmp_path / "log").read_text() == "asked\n"
+    assert devices.available({"PATH": str(tmp_path / "nothing")}) == []
+
+
 def test_four_jobs_on_two_devices_never_share(tmp_path):
     environment = {**os.environ, "REGIMEBENCH_DEVICES": "0,1"}
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]

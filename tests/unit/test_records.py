@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -58,6 +59,7 @@ GOOD = {
     "threads": 1,
     "versions": {"python": "3.11.7"},
     "machine": {"cores": 2},
+    "limits": {"deadline_seconds": 60.0, "memory_mib": 1000},
     "fingerprint": HASH,
     "hashes": {"plugin": HASH, "data": HASH, "config": HASH, "fit": HASH},
     "git": None,
@@ -86,6 +88,7 @@ def test_valid_records(document):
     [
         (record(status="good"), "status"),
         (record(seed=-1), "seed"),
+        (record(limits={"deadline_seconds": 0, "memory_mib": 1}), "limits.deadline_seconds"),
         (record(extra=1), "extra"),
         (record(schema_version=2), "schema_version"),
         (record(labels=None), "labels"),
@@ -136,7 +139,14 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
 
 def test_batch_file_leads_to_its_records(folder):
     batch = folder.parent / "batch-0.json"
-    records.write_json(batch, {"records": ["seed-0003/record.json"]})
+    records.write_batch(batch, "demo", "dec/untrained", [3])
+    assert json.loads(batch.read_text()) == {
+        "dataset": "demo",
+        "address": "dec/untrained",
+        "seeds": [3],
+        "records": ["seed-0003/record.json"],
+        "sha256": [records.sha256_file(folder / "record.json")],
+    }
     assert [each["seed"] for each in records.read_batch(batch)] == [3]
     batch.write_text("{}")
     with pytest.raises(records.InvalidRecord, match=r"batch-0\.json is not a readable batch file"):
@@ -189,23 +199,64 @@ def test_clean_message(text, expected):
     assert provenance.clean_message(text, {"SOME_TOKEN": "abcdef123", "SHELL": "it says"}) == expected
 
 
-def test_git_state(tmp_path):
-    assert provenance.git_state(tmp_path) is None
-    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+@pytest.fixture
+def git(tmp_path, monkeypatch):
+    """Return a function that runs git in the temporary folder."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     identity = ["-c", "user.name=n", "-c", "user.email=e"]
 
-    def git(*arguments):
+    def run(*arguments):
         command = ["git", "-C", str(tmp_path), *identity, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
+    return run
+
+
+@pytest.fixture
+def repository(git, tmp_path):
+    """Return a folder with one commit."""
+    git("init", "-q")
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "m.py").write_text("1")
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+    return tmp_path
+
+
+def test_git_state(repository, git):
+    assert provenance.git_state(repository) == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    (repository / "a").write_text("2")
+    assert provenance.git_state(repository)["dirty"]
+
+
+@pytest.mark.parametrize(
+    ("path", "dirty"),
+    [
+        ("data/era5.nc", False),
+        ("notes methods/x", False),
+        ("methods/new.py", True),
+        ("datasets/mine/caf\u00e9.py", True),
+    ],
+)
+def test_untracked_files_count_only_where_code_is(repository, path, dirty):
+    (repository / path).parent.mkdir(parents=True, exist_ok=True)
+    (repository / path).touch()
+    assert provenance.git_state(repository)["dirty"] == dirty
+
+
+def test_no_git_state_without_repository_commit_or_git(tmp_path, git, monkeypatch):
+    assert provenance.git_state(tmp_path) is None
     git("init", "-q")
     assert provenance.git_state(tmp_path) is None
-    (tmp_path / "a").write_text("1")
+    (tmp_path / "a").touch()
     git("add", "a")
     git("commit", "-q", "-m", "one")
-    assert provenance.git_state(tmp_path) == {"commit": git("rev-parse", "HEAD"), "dirty": False}
-    (tmp_path / "a").write_text("2")
-    assert provenance.git_state(tmp_path)["dirty"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.git_state(tmp_path) is None
 
 
 def test_versions_and_machine_name_no_host_and_no_path():
