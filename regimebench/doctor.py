@@ -15,6 +15,7 @@ import psutil
 from packaging.requirements import Requirement
 from packaging.version import Version
 from rich.console import Console
+from rich.text import Text
 
 from regimebench import devices
 from regimebench.config import make_plan, read_config
@@ -43,8 +44,8 @@ def show(findings: list[Finding]) -> int:
     """Print the findings; return 1 if something required is missing, else 0."""
     console = Console(highlight=False)
     for finding in findings:
-        mark = "[green]ok[/]" if finding.ok else "[red]missing[/]" if finding.required else "[yellow]note[/]"
-        console.print(f"{mark:>18}  {finding.text}", soft_wrap=True)
+        word, colour = ("ok", "green") if finding.ok else ("missing", "red") if finding.required else ("note", "yellow")
+        console.print(Text.assemble((f"{word:>7}", colour), f"  {finding.text}"), soft_wrap=True)
     missing = sum(not finding.ok and finding.required for finding in findings)
     console.print(f"\n{missing} required things are missing." if missing else "\nReady.")
     return int(missing > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.text import Text
 
 from regimebench import registry
 
@@ -26,10 +27,13 @@ def show() -> None:
     """Print both lists."""
     console = Console(highlight=False)
     methods, datasets = method_rows(), dataset_rows()
-    console.print(f"[bold]Methods ({len(methods)})[/]")
+    console.print(Text(f"Methods ({len(methods)})", "bold"))
     for address, title, kind, framework, fidelity, summary in methods:
-        console.print(f"  [bold]{address}[/]  {title} [dim]({kind}, {framework}, {fidelity})[/]")
-        console.print(f"      {summary}", soft_wrap=True)
-    console.print(f"\n[bold]Data sets ({len(datasets)})[/]")
+        _entry(console, address, f"  {title} ", f"({kind}, {framework}, {fidelity})", summary)
+    console.print(Text(f"\nData sets ({len(datasets)})", "bold"))
     for name, kind, summary in datasets:
-        console.print(f"  [bold]{name}[/]  [dim]({kind})[/]\n      {summary}", soft_wrap=True)
+        _entry(console, name, "  ", f"({kind})", summary)
+
+
+def _entry(console: Console, name: str, title: str, kind: str, summary: str) -> None:
+    console.print(Text.assemble("  ", (name, "bold"), title, (kind, "dim"), f"\n      {summary}"), soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 from regimebench.registry import ROOT, folders
 from regimebench.schema import InvalidFile
@@ -11,21 +12,23 @@ from regimebench.schema import InvalidFile
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def create(kind: str, name: str) -> str:
-    """Copy ``<kind>/_template`` to ``<kind>/<name>`` and return what to do next.
+def create(kind: str, name: str, root: Path = ROOT) -> str:
+    """Copy ``<kind>/_template`` to ``<root>/<kind>/<name>`` and return what to do next.
 
     Parameters
     ----------
     kind : {"methods", "datasets"}
     name : str
         Lower-case letters, digits and underscores.
+    root : Path
+        The project, or a folder in ``REGIMEBENCH_PLUGINS``.
     """
     single = kind[:-1]
     if not NAME.fullmatch(name):
         raise InvalidFile(
             name, ["a plugin's name is its folder: lower-case letters, digits and underscores, a letter first"]
         )
-    folder = ROOT / kind / name
+    folder = root / kind / name
     if name in folders(kind) or folder.exists():
         raise InvalidFile(f"{kind}/{name}", ["exists already; choose another name"])
     shutil.copytree(ROOT / kind / "_template", folder, ignore=shutil.ignore_patterns("__pycache__"))

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from rich.console import Console
 
 from regimebench import registry
-from regimebench.config import make_plan, read_config
+from regimebench.config import DEFAULTS, DatasetEntry, Plan, make_plan, read_config
 from regimebench.cube import read_cube
+from regimebench.download import download
 from regimebench.fit import fit_command
 from regimebench.metrics import metrics_of, score_partitions
 from regimebench.records import RECORD, load, load_labels, seed_folder
@@ -22,72 +22,85 @@ from regimebench.schema import InvalidFile
 def run_supervised(
     spec: MethodSpec,
     params: dict[str, Any],
+    dataset: str,
     cube: Path,
     out: Path,
-    seeds: list[int],
+    seed: int,
     n_clusters: int,
     deadline: float | None = None,
     device: str = "auto",
     threads: int = 1,
-) -> list[dict[str, Any]]:
-    """Fit ``seeds`` in a supervised worker and return their records, which stand in ``out``."""
+) -> int:
+    """Fit one seed in a supervised worker; its record then stands in ``out``.
+
+    Returns
+    -------
+    int
+        Exit code: 0 if there is a record, whatever its status.
+    """
     job = {
-        "dataset": "single",
+        "dataset": dataset,
         "address": spec.address,
         "parameters": params,
         "n_clusters": n_clusters,
-        "seeds": seeds,
+        "seeds": [seed],
         "deadline_seconds": deadline or 60 * spec.resources["deadline_minutes"],
         "memory_mib": spec.resources["memory_mib"],
         "retry_failed": True,
     }
-    fit_command(job, cube=cube, batch=out / "batch-0.json", threads=threads, device=device)
-    return [load(seed_folder(out, seed) / RECORD) for seed in seeds]
+    return fit_command(job, cube=cube, batch=out / f"batch-{seed}.json", threads=threads, device=device)
 
 
 def fit_once(
     method: str, dataset: str, seed: int, config: Path, values: list[str], out: Path, device: str, threads: int
 ) -> int:
-    """Fit one method once and print its record and scores; return the exit status."""
-    console = Console(highlight=False)
+    """Fit one method once, as the workflow would, and print its record and scores; return the exit status."""
     spec = registry.method(method)
-    cube_path, n_clusters = _cube(dataset, config, out)
-    params = {**spec.parameters, **_values(spec, values)}
-    folder = out / spec.id / spec.variant
-    (record,) = run_supervised(spec, params, cube_path, folder, [seed], n_clusters, device=device, threads=threads)
-    console.print(
-        f"{method}, seed {seed}: {record['status']}" + (f" ({record['message']})" if record["message"] else "")
-    )
-    if record["labels"] is None:
-        return 1
-    console.print(f"clusters {record['cluster_sizes']}, {record['seconds']:.1f} s, {record['peak_rss_mib']:.0f} MiB")
-    labels = load_labels(seed_folder(folder, seed))
-    console.print(_scores(score_partitions(read_cube(cube_path).table, labels[None, :])))
-    console.print(f"Record and labels: {folder}/seed-{seed:04d}/")
-    return 0
-
-
-def _cube(dataset: str, config: Path, out: Path) -> tuple[Path, int]:
-    """Return the cube's path and the number of clusters, preparing the data set if it is named in ``config``."""
-    plan = make_plan(read_config(config), str(config))
+    settings = read_config(config)
+    plan = make_plan(settings, str(config))
+    params = {**_parameters(plan, spec), **_values(spec, values)}
     if dataset.endswith(".nc"):
-        return Path(dataset), int(read_config(config).get("n_clusters", 7))
+        cube = Path(dataset)
+        dataset = read_cube(cube).attrs.get("dataset", cube.stem)
+    else:
+        cube = _prepare(_entry(plan, dataset, config), out)
+    known = plan.datasets.get(dataset)
+    n_clusters = known.n_clusters if known else settings.get("n_clusters", DEFAULTS["n_clusters"])
+    folder = out / dataset / spec.id / spec.variant
+    code = run_supervised(spec, params, dataset, cube, folder, seed, n_clusters, device=device, threads=threads)
+    if code:
+        return code
+    return _report(load(seed_folder(folder, seed) / RECORD), cube, seed_folder(folder, seed))
+
+
+def _parameters(plan: Plan, spec: MethodSpec) -> dict[str, Any]:
+    """Return what the workflow would run ``spec`` with, whether or not it is a row of the plan."""
+    if spec.address in plan.methods:
+        return plan.methods[spec.address].params
+    return {**spec.parameters, **(spec.smoke if plan.budget == "smoke" else {})}
+
+
+def _entry(plan: Plan, dataset: str, config: Path) -> DatasetEntry:
     if dataset not in plan.datasets:
         known = ", ".join(plan.datasets)
         raise InvalidFile(
             str(config), [f"datasets: no data set {dataset!r}; known: {known}; or give the path of a cube.nc"]
         )
+    return plan.datasets[dataset]
+
+
+def _prepare(entry: DatasetEntry, out: Path) -> Path:
+    """Download and preprocess a data set of the configuration and return the path of its cube."""
     from regimebench.preprocess import prepare
 
-    entry, raw = plan.datasets[dataset], out / dataset / "raw"
     made = entry.instance()
     missing = made.problems()
     if missing:
-        raise InvalidFile(f"data set {dataset!r}", missing)
-    raw.mkdir(parents=True, exist_ok=True)
-    made.download(raw)
-    prepare(made, dataset, raw, entry.preprocess, out / dataset / "cube.nc", None, entry.gaps)
-    return out / dataset / "cube.nc", entry.n_clusters
+        raise InvalidFile(f"data set {entry.name!r}", missing)
+    raw, cube = out / entry.name / "raw", out / entry.name / "cube.nc"
+    download(made, raw / "manifest.json", entry.settings())
+    prepare(made, entry.name, raw, entry.preprocess, cube, None, entry.gaps)
+    return cube
 
 
 def _values(spec: MethodSpec, given: list[str]) -> dict[str, Any]:
@@ -100,6 +113,18 @@ def _values(spec: MethodSpec, given: list[str]) -> dict[str, Any]:
             [f"{text!r} is not name=value of a parameter of {spec.address}; known: {known}" for text in wrong],
         )
     return {text.partition("=")[0]: yaml.safe_load(text.partition("=")[2]) for text in given}
+
+
+def _report(record: dict[str, Any], cube: Path, folder: Path) -> int:
+    """Print a record and the scores of its labels; return 1 if it has none."""
+    message = f" ({record['message']})" if record["message"] else ""
+    print(f"{record['address']}, seed {record['seed']}: {record['status']}{message}")
+    if record["labels"] is None:
+        return 1
+    print(f"clusters {record['cluster_sizes']}, {record['seconds']:.1f} s, {record['peak_rss_mib']:.0f} MiB")
+    print(_scores(score_partitions(read_cube(cube).table, load_labels(folder)[None, :])))
+    print(f"Record and labels: {folder}/")
+    return 0
 
 
 def _scores(scores: pd.DataFrame) -> str:

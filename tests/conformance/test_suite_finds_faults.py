@@ -1,11 +1,9 @@
 """The conformance suite itself: each planted fault is found by the check that is there for it."""
 
-import shutil
-
 import pytest
 
-from regimebench import registry
-from regimebench.checks import check_plugin
+from regimebench.checks import Result, check_plugin, show
+from regimebench.registry import UnknownPlugin
 from regimebench.scaffold import create
 from regimebench.schema import InvalidFile
 
@@ -39,66 +37,145 @@ parameters: {}
 smoke: {}
 """
 
+SUPERVISED = "a supervised run"
 FAULTS = {
-    "labels, shapes": "labels = labels[:-1]",
-    "the cube is left": "cube.values[:] = 0",
-    "days keep their order": "labels = labels[::-1]",
     "same seed, same labels": "labels = np.random.permutation(labels)",
+    "days keep their order": "labels = labels[::-1]",
     "declared deterministic": "labels = (labels + self.seed) % self.n_clusters",
-    "other numbers of clusters": "labels = labels / (self.n_clusters != 5)",
-    "a supervised run": "import os; open(os.path.join('truth', 'check.csv'))",
+    "other numbers of clusters": "labels = labels + 10 * (self.n_clusters == 5)",
 }
+FATAL = {
+    "labels = labels[:-1]": "one label per day is required",
+    "cube.values[:] = 0": "read-only",
+    "import os; open(os.path.join('truth', 'check.csv'))": "'truth'",
+    "import sys; sys.exit(0)": "the method called sys.exit(0)",
+    "import os; os._exit(0)": "the worker process exited with code 0",
+    "import time; time.sleep(600)": "no result after 3 s",
+    "raise ValueError('[/tmp] is not ^[a-z]')": "[/tmp] is not ^[a-z]",
+}
+BATCH = """
+    def fit_batch(self, cube, seeds):
+        for _ in seeds:
+            yield Fit(labels=(self.fit(cube).labels + 1) % self.n_clusters)
+"""
+NO_METHOD = """
+    fit_batch = Method.fit_batch
+
+    def __init__(self, n_clusters, seed, device):
+        self.n_clusters, self.seed, self.device, self.params = n_clusters, seed, device, {}
+"""
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
+def toy(tmp_path, monkeypatch):
     folder = tmp_path / "methods" / "toy"
     folder.mkdir(parents=True)
     (folder / "method.yaml").write_text(YAML)
     (folder / "README.md").write_text("# toy\n" + "Assigns days to quantiles of their mean value. " * 4)
+    (folder / "method.py").write_text(GOOD.replace("{line}", "pass"))
     monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path))
-
-    def write(line):
-        (folder / "method.py").write_text(GOOD.replace("{line}", line))
-        return {result.name: result for result in check_plugin("toy")}
-
-    return write
+    return folder
 
 
-def test_a_good_plugin_passes_everything(plugin):
-    failed = [f"{name}: {result.message}" for name, result in plugin("pass").items() if not result.ok]
-    assert not failed
+def checked(folder, line="pass", more="", base="(Method)"):
+    """Return the results by name for the good plugin with a changed line, further methods, or another base class."""
+    (folder / "method.py").write_text(GOOD.replace("{line}", line).replace("(Method)", base) + more)
+    return check_plugin("toy", deadline=3)
+
+
+def one(results, start):
+    (found,) = [result for result in results if result.name.startswith(start)]
+    return found
+
+
+def failed_alone(results, start):
+    """Return the message of the check that starts like this, which alone must have failed."""
+    assert [result.name for result in results if not result.ok] == [one(results, start).name]
+    return one(results, start).message
+
+
+def test_a_good_plugin_passes_everything(toy):
+    assert [f"{result.name}: {result.message}" for result in checked(toy) if not result.ok] == []
 
 
 @pytest.mark.parametrize("check", FAULTS)
-def test_a_fault_is_found(plugin, check):
-    results = plugin(FAULTS[check])
-    found = [result for name, result in results.items() if name.startswith(check)]
-    assert len(found) == 1
-    assert not found[0].ok
-    assert len(found[0].message) > 20
+def test_a_fault_is_found(toy, check):
+    result = one(checked(toy, FAULTS[check]), check)
+    assert not result.ok
+    assert not result.skipped
+    assert len(result.message) > 20
 
 
-def test_a_forbidden_import_is_found(plugin):
-    results = plugin("from methods.random import method")
-    (arrows,) = [result for name, result in results.items() if name.startswith("imports")]
-    assert not arrows.ok
-    assert "methods.random" in arrows.message
+@pytest.mark.parametrize("line", FATAL)
+def test_what_ends_or_breaks_a_run_is_found_and_kept_out_of_this_process(toy, line):
+    results = checked(toy, line)
+    assert FATAL[line] in one(results, SUPERVISED).message
+    after = results[results.index(one(results, SUPERVISED)) + 1 :]
+    assert len(after) > 3
+    assert all(result.skipped and not result.ok and "supervised run failed" in result.message for result in after)
+
+
+def test_an_exit_in_a_later_check_is_a_failure(toy):
+    message = failed_alone(checked(toy, "import sys; self.n_clusters == 5 and sys.exit(0)"), "other numbers")
+    assert "sys.exit(0)" in message
+
+
+def test_ctrl_c_ends_the_suite(toy):
+    with pytest.raises(KeyboardInterrupt):
+        checked(toy, "if self.n_clusters == 5: raise KeyboardInterrupt")
+
+
+def test_a_missing_readme_is_found(toy):
+    (toy / "README.md").write_text("# toy\n")
+    assert "README.md is missing or says nothing" in failed_alone(checked(toy), "README")
+
+
+def test_a_class_that_only_looks_like_a_method_is_found(toy):
+    results = checked(toy, base="", more=NO_METHOD)
+    assert "must subclass regimebench.method.Method" in one(results, "Plugin is a Method").message
+    assert not one(results, "Plugin is a Method").ok
+
+
+def test_a_batch_that_differs_from_single_fits_is_found(toy):
+    assert "other labels in a batch" in failed_alone(checked(toy, more=BATCH), "a batch of seeds")
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("from methods.random import method", "methods.random"),
+        ("from ..random import method", "methods.random"),
+        ("import regimebench.cube", "regimebench.cube"),
+    ],
+)
+def test_a_forbidden_import_is_found(toy, line, name):
+    message = failed_alone(checked(toy, f"if self.n_clusters < 0: {line}"), "imports")
+    assert f"method.py line 12 imports {name};" in message
 
 
 @pytest.mark.parametrize("kind", ["methods", "datasets"])
-def test_a_new_plugin_from_the_template_passes(kind):
-    folder = registry.ROOT / kind / "fresh_from_template"
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        text = create(kind, "fresh_from_template")
-        assert "python -m regimebench check fresh_from_template" in text
-        failed = [f"{result.name}: {result.message}" for result in check_plugin("fresh_from_template") if not result.ok]
-        assert not failed
-        with pytest.raises(InvalidFile, match="exists already"):
-            create(kind, "fresh_from_template")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def test_a_new_plugin_from_the_template_passes(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path))
+    text = create(kind, "fresh", tmp_path)
+    assert "python -m regimebench check fresh" in text
+    assert [f"{result.name}: {result.message}" for result in check_plugin("fresh") if not result.ok] == []
+    with pytest.raises(InvalidFile, match="exists already"):
+        create(kind, "fresh", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "nearest"), [("kmean", "kmeans"), ("synthetc", "synthetic")])
+def test_an_unknown_name_is_looked_for_among_methods_and_data_sets(name, nearest):
+    with pytest.raises(UnknownPlugin, match=f"no method or data set '{name}'; did you mean '{nearest}'"):
+        check_plugin(name)
+
+
+def test_messages_with_brackets_are_shown_as_they_are(capsys):
+    message = "[/tmp] does not match ^[a-z] :smile:"
+    assert show("toy[1]", [Result("README [bold]", False, message), Result("second", False, skipped=True)]) == 1
+    shown = capsys.readouterr().out
+    assert f"FAIL  README [bold]: {message}" in shown
+    assert "skip  second" in shown
+    assert "toy[1]: 0 of 2 checks passed" in shown
 
 
 def test_a_name_that_cannot_be_a_folder_is_refused():
