@@ -33,3 +33,9 @@ def test_lock_file_names_no_host_and_no_local_build():
     text = (ROOT / "requirements.lock").read_text()
     assert "://" not in text
     assert "+" not in text
+
+
+def test_no_command_is_promised_that_an_installed_package_could_not_keep():
+    # Plugins, schemas and rules are found beside the code; an installed copy would have none of them.
+    assert "scripts" not in PROJECT
+    assert "build-system" not in tomllib.loads((ROOT / "pyproject.toml").read_text())
