@@ -181,3 +181,32 @@ def test_messages_with_brackets_are_shown_as_they_are(capsys):
 def test_a_name_that_cannot_be_a_folder_is_refused():
     with pytest.raises(InvalidFile, match="lower-case letters"):
         create("methods", "My-Method")
+
+
+DATA_FAULTS = {
+    "README": ("README.md", None, "", "says nothing"),
+    "imports": ("dataset.py", "from pathlib import Path", "from pathlib import Path\nimport regimebench.cube", "cube"),
+    "Plugin is a Dataset": ("dataset.py", "class Plugin(Dataset)", "class Plugin(dict)", "must be a subclass"),
+    "missing data": ("dataset.py", "return []", "return 'the key'", "problems() must return sentences"),
+    "fields are daily": ("dataset.py", 'default_rng(self.params["seed"])', "default_rng()", "gave different cubes"),
+}
+
+
+@pytest.mark.parametrize("check", DATA_FAULTS)
+def test_a_fault_of_a_data_set_is_found(check, tmp_path, monkeypatch):
+    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path))
+    create("datasets", "fresh", tmp_path)
+    name, old, new, message = DATA_FAULTS[check]
+    path = tmp_path / "datasets" / "fresh" / name
+    path.write_text(path.read_text().replace(old or path.read_text(), new))
+    result = one(check_plugin("fresh"), check)
+    assert not result.ok
+    assert message in result.message
+
+
+def test_a_data_set_that_ends_the_process_fails(tmp_path, monkeypatch):
+    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path))
+    create("datasets", "fresh", tmp_path)
+    path = tmp_path / "datasets" / "fresh" / "dataset.py"
+    path.write_text(path.read_text().replace("return []", "raise SystemExit(0)"))
+    assert "the plugin called sys.exit(0)" in one(check_plugin("fresh"), "missing data").message
