@@ -17,6 +17,7 @@ setup: $(VENV)/.ready ## Create .venv from the lock file
 
 $(VENV)/.ready: requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed and was not found; install it, or run: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11, for which requirements.lock was made; run: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks the venv module; install it (Debian: python3.11-venv)"; exit 1; }
 	@$(PYTHON) -c 'import shutil, sys; free = shutil.disk_usage(".").free / 2**30; sys.exit(f"{free:.1f} GiB of disk are free here; the set-up needs $(NEED_GIB)" if free < $(NEED_GIB) else 0)'
 	@echo "Setting up $(VENV) (some minutes, once)"

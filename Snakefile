@@ -1,25 +1,21 @@
 # RegimeBench: download -> preprocess -> fit -> evaluate -> aggregate -> report.
 # Every stage is one rule file here, one module in regimebench/ and one page in docs/.
-import time
-
 from snakemake.utils import min_version
 
-from regimebench import config as configuration
 from regimebench import driver, jobs
 
 min_version("9.19")
 
 # A configuration file given by the user replaces the papers' protocol; Snakemake would merge the two.
-if "datasets" not in config:
+if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"
 
 
 driver.prepare_environment()
-PLAN = configuration.make_plan(config)
+PLAN = driver.make_plan(config, workflow.configfiles)
 RESULTS = PLAN.results.as_posix()
-LOCKS = []
-STARTED = time.time()
+RUN = driver.Run(workflow, PLAN)
 
 
 wildcard_constraints:
@@ -32,7 +28,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report/index.html",
-        expand(f"{RESULTS}/tables/{{dataset}}.standard.md", dataset=PLAN.datasets),
+        [table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
 
 
 include: "workflow/rules/download.smk"
@@ -44,13 +40,12 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    LOCKS.append(driver.lock_results(PLAN.results))
-    driver.preflight(PLAN)
+    RUN.start()
 
 
 onsuccess:
-    print(f"\nTables: {RESULTS}/tables/   Report: {RESULTS}/report/index.html")
+    RUN.finish()
 
 
 onerror:
-    print("\n".join(["", "What went wrong:", *driver.errors(PLAN.results, STARTED)]))
+    RUN.fail()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +21,7 @@ app = typer.Typer(
 new = typer.Typer(help="Start a plugin from the template.", no_args_is_help=True)
 app.add_typer(new, name="new")
 
+DRIVER_POLL_SECONDS = 0.2
 STAGES = "Stages (the workflow calls these)"
 Text = Annotated[str, typer.Option()]
 File = Annotated[Path, typer.Option()]
@@ -116,11 +119,14 @@ def preprocess(settings: Text, manifest: File, cube: File, truth: File) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def evaluate(cube: File, scores: File, runs: File, truth: File, batches: list[Path]) -> None:
+def evaluate(
+    cube: File, scores: File, runs: File, batches: Text, truth: Annotated[Path | None, typer.Argument()] = None
+) -> None:
     """Score every partition of one data set."""
     from regimebench import evaluate as stage
+    from regimebench.jobs import batch_files
 
-    stage.evaluate(cube, batches, scores, runs, truth if truth.is_file() else None)
+    stage.evaluate(cube, batch_files(cube.parent, json.loads(batches)), scores, runs, truth)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -142,7 +148,25 @@ def report(settings: Text, page: File) -> None:
 def _dataset(settings: dict[str, Any]) -> Any:
     from regimebench import registry
 
-    return registry.load(registry.dataset(settings["plugin"]))(**settings["params"])
+    return registry.create(registry.dataset(settings["plugin"]), settings["params"])
+
+
+def _end_with_driver() -> None:
+    """End this process when Snakemake ends, however it ends: a stage that goes on would write into the next run."""
+    from regimebench.processes import Watched
+
+    pid = os.environ.get("REGIMEBENCH_DRIVER_PID", "")
+    if not pid.isdigit():
+        return
+    driver = Watched(int(pid))
+
+    def watch() -> None:
+        while not driver.gone():
+            time.sleep(DRIVER_POLL_SECONDS)
+        print(f"the driver (process {pid}) has ended; this stage was stopped", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def main() -> None:
@@ -152,6 +176,7 @@ def main() -> None:
     from regimebench.registry import UnknownPlugin
     from regimebench.schema import InvalidFile
 
+    _end_with_driver()
     try:
         app()
     except (DataError, InvalidFile, InvalidRecord, UnknownPlugin) as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from regimebench import registry
 from regimebench.registry import DatasetSpec, MethodSpec
 from regimebench.schema import InvalidFile, load_yaml, problems
 
+TYPES = {"plugin": str, "params": (dict, type(None))}
+# Folders of the results that hold something else than one data set.
+RESERVED = ("benchmarks", "figures", "logs", "report", "tables", "truth")
 DEFAULTS = {"results": "results", "n_clusters": 7, "seeds": 20, "budget": "full", "retry_failed": False}
 
 
@@ -28,17 +32,31 @@ class DatasetEntry:
     published: str | None
 
     def instance(self) -> Any:
-        """Return the plugin's object."""
-        return registry.load(self.spec)(**self.params)
+        """Return the plugin's object.
+
+        Raises
+        ------
+        InvalidFile
+            If the plugin cannot be imported.
+        """
+        return registry.create(self.spec, self.params)
 
     def settings(self) -> dict[str, Any]:
-        """Return what the download and preprocess jobs need to know, JSON-ready."""
-        keys = ("name", "params", "title", "preprocess", "gaps")
-        return {"plugin": self.spec.id, **{key: getattr(self, key) for key in keys}}
+        """Return what the preprocess job needs to know, JSON-ready."""
+        return {**self.origin(), "title": self.title, "preprocess": self.preprocess, "gaps": self.gaps}
+
+    def origin(self) -> dict[str, Any]:
+        """Return what the download job needs to know, JSON-ready."""
+        return {"name": self.name, "plugin": self.spec.id, "params": self.params}
 
     def code(self) -> list[Path]:
         """Return the plugin's files."""
-        return [*sorted(self.spec.folder.glob("**/*.py")), self.spec.folder / "dataset.yaml"]
+        return [*self.spec.sources, self.spec.folder / "dataset.yaml"]
+
+    @property
+    def planted(self) -> bool:
+        """Whether the truth is known."""
+        return self.spec.kind == "planted"
 
 
 @dataclass(frozen=True)
@@ -92,20 +110,27 @@ class Plan:
             "seeds": entry.batches()[number],
             "deadline_seconds": 60 * resources["deadline_minutes"],
             "memory_mib": resources["memory_mib"],
-            "retry_failed": self.retry_failed,
         }
 
     def entries(self, method_id: str) -> list[MethodEntry]:
         """Return the rows of one plugin."""
         return [entry for entry in self.methods.values() if entry.spec.id == method_id]
 
-    def problems(self) -> list[str]:
-        """Return what is missing before any job can run, one sentence each."""
+    def problems(self, names: Iterable[str] | None = None) -> list[str]:
+        """Return what is missing before the data sets ``names`` (all) can be fetched, one sentence each."""
         return [
             f"data set {name!r}: {text}"
-            for name, entry in self.datasets.items()
-            for text in entry.instance().problems()
+            for name in (self.datasets if names is None else names)
+            for text in self.datasets[name].instance().problems()
         ]
+
+    def planted(self) -> list[str]:
+        """Return the data sets whose truth is known."""
+        return [name for name, entry in self.datasets.items() if entry.planted]
+
+    def truth_files(self, dataset: str) -> list[Path]:
+        """Return the table with the truth of a planted data set, nothing for others."""
+        return [self.results / "truth" / f"{dataset}.csv"] if self.datasets[dataset].planted else []
 
     def n_fits(self) -> int:
         """Return the number of fits."""
@@ -126,32 +151,91 @@ def make_plan(config: dict[str, Any], where: str = "configuration") -> Plan:
         With every problem found, each naming its key and what is allowed.
     """
     found = problems(config, "config")
-    if found:
-        raise InvalidFile(where, found)
     settings = {**DEFAULTS, **config}
-    datasets = {}
+    if found:  # names and parameters are looked at all the same, so that the user sees every problem at once
+        settings = _usable(settings)
+    datasets, methods = {}, {}
     for name, entry in settings["datasets"].items():
-        made, trouble = _dataset_entry(name, entry or {}, settings)
-        datasets[name], found = made, found + trouble
-    methods = {}
-    for address, params in _addresses(settings["methods"]):
+        datasets[name], trouble = _dataset_entry(name, entry or {}, settings)
+        found += trouble
+    addresses, trouble = _addresses(settings["methods"])
+    found += trouble
+    for address, params in addresses:
         if address in methods:
             found.append(f"methods: {address!r} is listed twice; a row can have one set of parameters")
-        made, trouble = _method_entry(address, params, settings)
-        methods[address], found = made, found + trouble
+        methods[address], trouble = _method_entry(address, params, settings)
+        found += trouble
     if found:
-        raise InvalidFile(where, found)
+        raise InvalidFile(where, dict.fromkeys(found))
     return Plan(Path(settings["results"]), datasets, methods, settings["budget"], settings["retry_failed"])
 
 
-def _addresses(methods: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    for item in registry.addresses() if methods == "all" else methods:
-        yield (item, {}) if isinstance(item, str) else next(iter(item.items()))
+def _usable(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return an invalid configuration without what has the wrong type."""
+    datasets, methods = settings.get("datasets"), settings.get("methods")
+    entries = {
+        str(name): {key: value for key, value in (entry or {}).items() if isinstance(value, TYPES.get(key, object))}
+        for name, entry in (datasets if isinstance(datasets, dict) else {}).items()
+        if isinstance(entry, dict | None)
+    }
+    rows = methods if isinstance(methods, list) else []
+    rows = [row for row in rows if isinstance(row, str) or _is_row(row)]
+    return {
+        **settings,
+        "datasets": entries,
+        "methods": "all" if methods == "all" else rows,
+        "seeds": settings["seeds"] if isinstance(settings["seeds"], int) else 1,
+    }
 
 
-def _unknown(where: str, given: dict[str, Any], known: dict[str, Any]) -> list[str]:
-    allowed = ", ".join(sorted(known)) or "none"
-    return [f"{where}.{key}: no parameter has this name; allowed are {allowed}" for key in given if key not in known]
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and len(row) == 1 and isinstance(next(iter(row.values())), dict)
+
+
+def _addresses(methods: Any) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+    """Return the rows with their parameters, and what is wrong."""
+    if methods != "all":
+        return [(item, {}) if isinstance(item, str) else next(iter(item.items())) for item in methods], []
+    rows, found = [], [f"methods: {text}" for text in registry.misnamed("methods")]
+    for name in registry.folders("methods"):
+        try:
+            rows += [(address, {}) for address in registry.variants(name)]
+        except InvalidFile as error:
+            found.append(f"methods: {error}")
+    return rows, found
+
+
+def _wrong(where: str, given: dict[str, Any], declared: dict[str, Any]) -> list[str]:
+    """Return what is wrong with parameter values: unknown names, and values that are clearly of another type."""
+    allowed = ", ".join(sorted(declared)) or "none"
+    unknown = [f"{where}.{key}: no parameter has this name; allowed are {allowed}" for key in given.keys() - declared]
+    return sorted(unknown) + [
+        f"{where}.{key}: found {value!r}; expected {_kind(declared[key])}, as in {declared[key]!r}"
+        for key, value in given.items()
+        if key in declared and not _same_kind(value, declared[key])
+    ]
+
+
+# What a value may be where the declared one is of this type. A plugin may take one item for a list, or a rule per item
+# for a word, and says itself what it does not take; null stands for "none" or "all" anywhere.
+KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
+    bool: ("true or false", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number (with a decimal point: 1.0e-3)", (int, float)),
+    str: ("a word", (str, list, dict, date)),
+    list: ("a list", (list, str, dict)),
+    dict: ("names with values", (dict,)),
+}
+
+
+def _kind(declared: Any) -> str:
+    return KINDS[type(declared)][0]
+
+
+def _same_kind(value: Any, declared: Any) -> bool:
+    if value is None or type(declared) not in KINDS:
+        return True
+    return isinstance(value, KINDS[type(declared)][1]) and (isinstance(value, bool) == isinstance(declared, bool))
 
 
 def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> tuple[DatasetEntry | None, list[str]]:
@@ -160,6 +244,12 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
     except (registry.UnknownPlugin, InvalidFile) as error:
         return None, [f"datasets.{name}.plugin: {error}"]
     params = entry.get("params") or {}
+    found = _wrong(f"datasets.{name}.params", params, spec.parameters)
+    if name in RESERVED:
+        found.append(
+            f"datasets.{name}: the results have a folder of this name already; a data set cannot be called "
+            f"{', '.join(RESERVED)}"
+        )
     smoke = spec.smoke if settings["budget"] == "smoke" else {}
     made = DatasetEntry(
         name=name,
@@ -171,7 +261,7 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
         n_clusters=entry.get("n_clusters", settings["n_clusters"]),
         published=entry.get("published"),
     )
-    return made, _unknown(f"datasets.{name}.params", params, spec.parameters)
+    return made, found
 
 
 def _method_entry(
@@ -185,4 +275,4 @@ def _method_entry(
     seeds = [0] if spec.deterministic else list(range(settings["seeds"]))
     per_job = settings.get("seeds_per_job", spec.resources["seeds_per_job"])
     made = MethodEntry(spec, {**spec.parameters, **smoke, **params}, seeds, per_job)
-    return made, _unknown(f"methods.{address}", params, spec.parameters)
+    return made, _wrong(f"methods.{address}", params, spec.parameters)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from regimebench import devices
+from regimebench import config, devices, jobs, registry
 from regimebench.config import Plan
+from regimebench.records import WITH_LABELS, InvalidRecord, read_batch
+from regimebench.schema import InvalidFile
 
 
 class CannotStart(SystemExit):
@@ -25,15 +29,32 @@ def prepare_environment() -> None:
     os.environ["REGIMEBENCH_DRIVER_PID"] = str(os.getpid())
 
 
-def preflight(plan: Plan) -> None:
-    """Stop in seconds, before any job, when credentials or files are missing.
+def make_plan(settings: Mapping[str, Any], files: Iterable[Any]) -> Plan:
+    """Return the plan for Snakemake's configuration, which was read from ``files``.
+
+    Raises
+    ------
+    CannotStart
+        With everything that is wrong with the configuration.
+    """
+    where = ", ".join(_shown(Path(file)) for file in files) or "configuration"
+    try:
+        plan = config.make_plan(dict(settings), where)
+    except (InvalidFile, registry.UnknownPlugin) as error:
+        raise CannotStart(f"Nothing was started. {error}") from error
+    os.environ["REGIMEBENCH_RETRY_FAILED"] = "1" if plan.retry_failed else "0"
+    return plan
+
+
+def preflight(plan: Plan, names: Iterable[str]) -> None:
+    """Stop in seconds, before any job, when credentials or files are missing for the data sets to be fetched.
 
     Raises
     ------
     CannotStart
         With one sentence per problem.
     """
-    found = plan.problems()
+    found = plan.problems(names)
     if found:
         lines = "\n".join(f"  - {line}" for line in found)
         raise CannotStart(
@@ -41,6 +62,89 @@ def preflight(plan: Plan) -> None:
             "To run without it: `make demo` needs no data and no account; or leave the data set out of the "
             "configuration (see config/README.md)."
         )
+
+
+class Run:
+    """One call of Snakemake that may start jobs.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        The workflow, whose executor is known once the Snakefile has been read.
+    plan : Plan
+        What is to be done.
+    """
+
+    def __init__(self, workflow: Any, plan: Plan) -> None:
+        self.workflow, self.plan, self.started = workflow, plan, time.time()
+        self.held: IO[str] | None = None
+        # Waiting for a device must not hold cores: at most so many jobs that use one are started at a time.
+        if "gpu" not in workflow.global_resources:
+            workflow.register_resource("gpu", max(1, len(devices.available())))
+
+    def start(self) -> None:
+        """Take the results folder, look for missing data, and say what the user should know."""
+        self._hold()
+        jobs_to_run = self.workflow.dag.needrun_jobs()
+        preflight(self.plan, sorted({job.wildcards.dataset for job in jobs_to_run if job.rule.name == "download"}))
+        if not any(method.name == "CONDA" for method in self.workflow.deployment_settings.deployment_method):
+            print("\n".join(environment_notes(self.plan)))
+
+    def cube(self, method_id: str) -> Callable[[Any], str]:
+        """Return the input function of a method's fits, which looks at the job's batch file first.
+
+        With ``retry_failed``, a batch file that lists a failed fit is removed before Snakemake looks for it, so that
+        it is made again; the records stay. It is the file, not a parameter of the job, that says what is to be done:
+        so retrying can be repeated, and switching it off computes nothing again. Dry runs remove nothing.
+        """
+
+        def cube(wildcards: Any) -> str:
+            folder = self.plan.results / wildcards.dataset
+            if self.plan.retry_failed and self._executes():
+                self._hold()
+                batch = folder / method_id / wildcards.variant / f"batch-{wildcards.number}.json"
+                if batch.is_file() and batch.stat().st_mtime < self.started and lists_failures(batch):
+                    batch.unlink()
+            return (folder / "cube.nc").as_posix()
+
+        return cube
+
+    def _executes(self) -> bool:
+        flow = self.workflow
+        return flow.is_main_process and flow.executor_plugin is not None and not flow.dryrun and not flow.touch
+
+    def _hold(self) -> None:
+        if self.held is None:
+            self.held = lock_results(self.plan.results)
+
+    def finish(self) -> None:
+        """Say where the results are, if this run made the page that shows them."""
+        page = self.plan.results / "report" / "index.html"
+        if page.is_file() and page.stat().st_mtime >= self.started:
+            print(f"\nTables: {self.plan.results}/tables/   Report: {page}")
+
+    def fail(self) -> None:
+        """Say what went wrong."""
+        print("\n".join(["", "What went wrong:", *errors(self.plan.results, self.started)]))
+
+
+def lists_failures(batch: Path) -> bool:
+    """Return whether a batch file lists a fit that failed, or a record that cannot be read."""
+    try:
+        return any(record["status"] not in WITH_LABELS for record in read_batch(batch))
+    except InvalidRecord:
+        return True
+
+
+def environment_notes(plan: Plan) -> list[str]:
+    """Return what to say about methods with an environment of their own in a run without conda."""
+    own = jobs.with_environment(plan)
+    if not own:
+        return []
+    return [
+        f"Note: {', '.join(own)} {'has' if len(own) == 1 else 'have'} an environment.yaml, which this run "
+        "does not use: the fits run in the default environment. Add `--sdm conda` to use it."
+    ]
 
 
 def errors(results: Path, since: float) -> list[str]:
@@ -82,3 +186,8 @@ def lock_results(results: Path) -> IO[str]:
             f"{owner.get('since', '?')}). Wait for it, stop it, or set another `results` folder in the configuration."
         )
     return held
+
+
+def _shown(path: Path) -> str:
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

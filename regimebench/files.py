@@ -23,3 +23,8 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return the files in ``folder`` and below, in order of their names."""
+    return sorted(path for path in folder.glob("**/*") if path.is_file())

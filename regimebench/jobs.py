@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from regimebench import devices
-from regimebench.config import Plan
-from regimebench.registry import ROOT
+from regimebench.config import DatasetEntry, Plan
+from regimebench.files import files_below
+from regimebench.records import sha256_json
+from regimebench.sources import ROOT, closure
 
 MARGIN_MINUTES = 10  # start of the worker, reading the cube and writing records
 DEFAULT_ENVIRONMENT = "../../environment.yml"
@@ -54,13 +56,55 @@ def resources(plan: Plan, method_id: str) -> dict[str, int]:
     }
 
 
-def code(*parts: str) -> list[str]:
-    """Return the suite's own files that a stage's result depends on; folders are searched for Python files."""
-    found: list[Path] = []
-    for part in parts:
-        path = ROOT / "regimebench" / part
-        found += sorted(path.glob("**/*.py")) if path.is_dir() else [path]
-    return [_shown(path) for path in found]
+def code(module: str) -> list[str]:
+    """Return the suite's own files that a stage's result depends on: its module and all that this imports."""
+    return [_shown(path) for path in closure([ROOT / "regimebench" / module], "regimebench")]
+
+
+def source_files(entry: DatasetEntry) -> list[str]:
+    """Return the local files that a data set is made from; folders are left to :func:`source_folders`."""
+    return [str(path) for path in entry.instance().sources() if not path.is_dir()]
+
+
+def source_folders(entry: DatasetEntry) -> str:
+    """Return a hash that changes with any file of the folders (Zarr stores) that a data set is made from.
+
+    Snakemake would list every chunk as an input, and looks at no file inside a folder.
+    """
+    folders = [path for path in entry.instance().sources() if path.is_dir()]
+    states = [(file, file.stat()) for folder in folders for file in files_below(folder)]
+    return sha256_json([[str(file), state.st_size, state.st_mtime_ns] for file, state in states])
+
+
+def table_files(plan: Plan, dataset: str) -> list[str]:
+    """Return the Markdown tables of one data set."""
+    protocols = ["paper", "standard", *(["truth"] if plan.datasets[dataset].planted else [])]
+    return [f"{plan.results.as_posix()}/tables/{dataset}.{protocol}.md" for protocol in protocols]
+
+
+def pattern(names: Iterable[str]) -> str:
+    """Return the regular expression that matches these names only."""
+    return "|".join(sorted(names)) or "(?!)"
+
+
+def batches(plan: Plan) -> dict[str, int]:
+    """Return how many batch files each row has: short, because a command line has room for 131,072 characters."""
+    return {address: len(entry.batches()) for address, entry in plan.methods.items()}
+
+
+def batch_files(folder: Path, numbers: dict[str, int]) -> list[Path]:
+    """Return the batch files below a data set's results folder, from what :func:`batches` returns."""
+    return [
+        folder / method / (variant or "default") / f"batch-{number}.json"
+        for address, count in numbers.items()
+        for method, _, variant in [address.partition("/")]
+        for number in range(count)
+    ]
+
+
+def with_environment(plan: Plan) -> list[str]:
+    """Return the methods that declare an environment of their own."""
+    return [name for name in plan.method_ids() if environment(plan, name) != DEFAULT_ENVIRONMENT]
 
 
 def table_settings(plan: Plan, dataset: str) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib.util
 import os
+import re
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from regimebench.schema import InvalidFile, load_yaml, problems
+from regimebench.sources import ROOT, closure, code_hash, python_files
 
-ROOT = Path(__file__).resolve().parents[1]
+NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a plugin's folder: it becomes part of rule names and paths
 DEFAULT_RESOURCES = {"deadline_minutes": 60, "memory_mib": 8192, "threads": 1, "seeds_per_job": 5}
 
 
@@ -51,15 +51,12 @@ class MethodSpec:
     @property
     def sources(self) -> list[Path]:
         """Python files whose change makes earlier results stale: the plugin's own and the shared blocks it imports."""
-        return _code_files(self.folder)
+        return closure(python_files(self.folder), "methods.blocks")
 
     @property
     def code_hash(self) -> str:
         """sha256 over the content of :attr:`sources`."""
-        digest = hashlib.sha256()
-        for path in self.sources:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-        return digest.hexdigest()
+        return code_hash(self.sources)
 
 
 @dataclass(frozen=True)
@@ -74,6 +71,16 @@ class DatasetSpec:
     smoke: dict[str, Any]
     meta: dict[str, Any]
 
+    @property
+    def sources(self) -> list[Path]:
+        """The plugin's Python files."""
+        return python_files(self.folder)
+
+    @property
+    def code_hash(self) -> str:
+        """sha256 over the content of :attr:`sources`."""
+        return code_hash(self.sources)
+
 
 def roots() -> list[Path]:
     """Return the folders that hold ``methods/`` and ``datasets/``: the project, then ``REGIMEBENCH_PLUGINS``."""
@@ -83,20 +90,32 @@ def roots() -> list[Path]:
 
 def folders(kind: str) -> dict[str, Path]:
     """Return plugin id -> folder for ``kind`` ``"methods"`` or ``"datasets"``, in alphabetical order."""
-    marker = f"{kind[:-1]}.yaml"
-    found: dict[str, Path] = {}
-    for root in roots():
-        for path in sorted((root / kind).glob(f"*/{marker}")):
-            if not path.parent.name.startswith("_"):
-                found.setdefault(path.parent.name, path.parent)
+    found = {path.name: path for path in reversed(_marked(kind)) if NAME.fullmatch(path.name)}
     return dict(sorted(found.items()))
+
+
+def misnamed(kind: str) -> list[str]:
+    """Return one sentence for each plugin folder whose name cannot be a plugin's."""
+    return [
+        f"the folder {_relative(path)}/ is no plugin: its name may hold lower-case letters, digits and underscores, a "
+        "letter first; rename it, or begin its name with an underscore to keep it out"
+        for path in _marked(kind)
+        if not NAME.fullmatch(path.name)
+    ]
+
+
+def _marked(kind: str) -> list[Path]:
+    """Return the folders that hold a ``method.yaml`` or ``dataset.yaml``, the project's first."""
+    found = [path.parent for root in roots() for path in sorted((root / kind).glob(f"*/{kind[:-1]}.yaml"))]
+    return [path for path in found if not path.name.startswith("_")]
 
 
 def _folder(kind: str, name: str) -> Path:
     known = folders(kind)
     if name in known:
         return known[name]
-    raise UnknownPlugin(f"there is no {kind[:-1]} {name!r}; {_nearest(name, list(known))}")
+    hint = "" if NAME.fullmatch(str(name)) else " (a name holds lower-case letters, digits and underscores)"
+    raise UnknownPlugin(f"there is no {kind[:-1]} {name!r}{hint}; {_nearest(str(name), list(known))}")
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -217,6 +236,23 @@ def load(spec: MethodSpec | DatasetSpec) -> type:
     return module.Plugin
 
 
+def create(spec: DatasetSpec, params: dict[str, Any]) -> Any:
+    """Return a data set plugin's object.
+
+    Raises
+    ------
+    InvalidFile
+        If the plugin cannot be imported or made; the message holds the reason.
+    """
+    try:
+        return load(spec)(**params)
+    except InvalidFile:
+        raise
+    except Exception as error:  # whatever the plugin's own code does
+        text = f"the plugin cannot be used: {type(error).__name__}: {error}"
+        raise InvalidFile(str(_relative(spec.folder / "dataset.py")), [text]) from error
+
+
 def _import_package(name: str, folder: Path) -> None:
     """Make ``folder`` importable as ``name``, so that a plugin can import its own further modules."""
     if name not in sys.modules:
@@ -237,26 +273,3 @@ def _import_file(name: str, path: Path) -> Any:
         del sys.modules[name]
         raise
     return module
-
-
-def _code_files(folder: Path) -> list[Path]:
-    """Return the plugin's Python files and the ``methods.blocks`` modules they import, directly or not."""
-    pending, found = sorted(folder.glob("**/*.py")), []
-    while pending:
-        path = pending.pop(0)
-        if path not in found:
-            found.append(path)
-            pending += _imported_blocks(path)
-    return found
-
-
-def _imported_blocks(path: Path) -> list[Path]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    blocks = [ROOT / Path(*name.split(".")) for name in sorted(names) if name.startswith("methods.blocks")]
-    candidates = [option for path in blocks for option in (path.with_suffix(".py"), path / "__init__.py")]
-    return [path for path in candidates if path.is_file()]

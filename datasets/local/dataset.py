@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets.local.files import Part, kind, matched, open_parts, source
+from datasets.local.files import Part, kind, matched, open_parts
 from datasets.local.settings import parameter_problems
 from regimebench.dataset import DataError, Dataset
 
@@ -48,8 +48,8 @@ class Plugin(Dataset):
         return problems or self._unprepared(chosen, held)
 
     def sources(self) -> list[Path]:
-        """Return the matched files (of a Zarr folder, its metadata file)."""
-        return [source(path) for path in matched(self.params["files"])[0]]
+        """Return the matched files and Zarr folders."""
+        return matched(self.params["files"])[0]
 
     def open(self, folder: Path) -> xr.Dataset:
         """Return the chosen variables as daily fields, latitude descending and longitude ascending.

@@ -69,11 +69,6 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in ZARR_METADATA)
 
 
-def source(path: Path) -> Path:
-    """Return the file whose change means that ``path`` has changed."""
-    return next((path / name for name in ZARR_METADATA if (path / name).is_file()), path)
-
-
 def kind(path: Path) -> str:
     """Return ``netcdf``, ``grib`` or ``zarr``, judged by content.
 

@@ -81,11 +81,11 @@ class TestMatching:
         (problem,) = local(files=f"{tmp_path}/*.nc").problems()
         assert problem.startswith(f"{tmp_path}/bad.nc {sentence}")
 
-    def test_zarr_source_is_its_metadata(self, tmp_path):
+    def test_zarr_source_is_its_folder(self, tmp_path):
         make().to_zarr(tmp_path / "v2.zarr", zarr_format=2, consolidated=True)
         make(["msl"]).to_zarr(tmp_path / "v3.zarr", zarr_format=3, consolidated=False)
         data = local(files=f"{tmp_path}/*.zarr")
-        assert [path.name for path in data.sources()] == [".zmetadata", "zarr.json"]
+        assert [path.name for path in data.sources()] == ["v2.zarr", "v3.zarr"]
         assert list(data.open(tmp_path).data_vars) == ["t2m", "msl"]
 
     def test_metadata_suffices_for_the_check(self, tmp_path):

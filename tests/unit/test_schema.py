@@ -1,5 +1,7 @@
 """Validation lists every problem at once, each with path, value and what is allowed."""
 
+from datetime import date
+
 import pytest
 
 from regimebench.config import make_plan
@@ -17,7 +19,7 @@ def test_every_problem_is_listed_with_path_value_and_what_is_allowed():
     with pytest.raises(InvalidFile) as caught:
         make_plan(config, "config/mine.yaml")
     message = str(caught.value)
-    assert message.startswith("config/mine.yaml: 6 problems")
+    assert message.startswith("config/mine.yaml: 7 problems")
     for part in (
         "datasets.demo.preprocess: found 'fancy'; allowed are standard, paper",
         "datasets.demo: unknown key 'colour'; allowed keys are gaps, n_clusters",
@@ -25,6 +27,7 @@ def test_every_problem_is_listed_with_path_value_and_what_is_allowed():
         "budget: found 'huge'; allowed are full, smoke",
         "methods: found 'some'; allowed: the word all or a list of addresses",
         "top level: unknown key 'sedes'",
+        "datasets.demo.plugin: there is no dataset 'demo'",
     ):
         assert part in message
 
@@ -38,6 +41,49 @@ def test_unknown_names_are_listed_together_with_the_nearest_known_one():
     assert "did you mean 'synthetic'?" in message
     assert "did you mean 'kmeans'?" in message
     assert "methods.kmeans.n_int: no parameter has this name; allowed are" in message
+
+
+@pytest.mark.parametrize(
+    ("plugin", "params", "sentence"),
+    [
+        ("local", {"files": 3}, "datasets.demo.params.files: found 3; expected a list, as in []"),
+        ("synthetic", {"n_days": "many"}, "params.n_days: found 'many'; expected a whole number, as in 365"),
+        ("synthetic", {"n_days": True}, "params.n_days: found True; expected a whole number, as in 365"),
+        ("synthetic", {"offset": "1e-3"}, "params.offset: found '1e-3'; expected a number (with a decimal point"),
+    ],
+)
+def test_a_parameter_of_another_type_is_a_sentence(plugin, params, sentence):
+    with pytest.raises(InvalidFile) as caught:
+        make_plan({"datasets": {"demo": {"plugin": plugin, "params": params}}, "methods": ["kmeans"]})
+    assert sentence in str(caught.value)
+
+
+def test_values_a_plugin_may_take_instead_are_left_to_it():
+    params = {"files": "data/*.nc", "variables": ["t"], "resample": {"tp": "sum"}, "year": 2021}
+    datasets = {
+        "mine": {"plugin": "local", "params": params},
+        "demo": {"plugin": "synthetic", "params": {"offset": 1, "start": date(2020, 1, 1)}},
+    }
+    assert list(make_plan({"datasets": datasets, "methods": ["kmeans"]}).datasets) == ["mine", "demo"]
+
+
+def test_a_data_set_cannot_have_the_name_of_an_output_folder():
+    with pytest.raises(InvalidFile, match=r"datasets.truth: the results have a folder of this name already"):
+        make_plan({"datasets": {"truth": {"plugin": "synthetic"}}, "methods": ["kmeans"]})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"datasets": None, "methods": ["kmean"]},
+        {"datasets": ["a"], "methods": ["kmean"], "seeds": "few"},
+        {"datasets": {"a": 3, "b": {"plugin": 4, "params": 5}}, "methods": [["x"], "kmean", {"dec": 3}]},
+        {"methods": [{"kmean": {}, "dec": {}}, "kmean"], "n_clusters": "x"},
+    ],
+)
+def test_broken_parts_do_not_hide_an_unknown_name(config):
+    with pytest.raises(InvalidFile, match="there is no method 'kmean'; did you mean 'kmeans'"):
+        make_plan(config)
 
 
 def test_missing_required_keys_are_named():

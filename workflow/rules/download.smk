@@ -1,16 +1,19 @@
 rule download:
     input:
-        sources=lambda wildcards: PLAN.datasets[wildcards.dataset].instance().sources(),
+        sources=lambda wildcards: jobs.source_files(PLAN.datasets[wildcards.dataset]),
         plugin=lambda wildcards: PLAN.datasets[wildcards.dataset].code(),
+        code=jobs.code("download.py"),
     output:
         f"{RESULTS}/{{dataset}}/raw/manifest.json",
     log:
         f"{RESULTS}/logs/download/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/download/{{dataset}}.jsonl"
+    retries: 3
     conda:
         "../../environment.yml"
     params:
-        settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].settings()),
+        settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].origin()),
+        folders=lambda wildcards: jobs.source_folders(PLAN.datasets[wildcards.dataset]),
     shell:
         "python -m regimebench download --settings {params.settings:q} --manifest {output} > {log} 2>&1"

@@ -2,7 +2,8 @@ rule evaluate:
     input:
         cube=f"{RESULTS}/{{dataset}}/cube.nc",
         batches=lambda wildcards: PLAN.batch_files(wildcards.dataset),
-        code=jobs.code("evaluate.py", "metrics"),
+        truth=lambda wildcards: PLAN.truth_files(wildcards.dataset),
+        code=jobs.code("evaluate.py"),
     output:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
@@ -13,7 +14,7 @@ rule evaluate:
     conda:
         "../../environment.yml"
     params:
-        truth=f"{RESULTS}/truth/{{dataset}}.csv",
+        batches=jobs.text(jobs.batches(PLAN)),
     shell:
         "python -m regimebench evaluate --cube {input.cube} --scores {output.scores} --runs {output.runs}"
-        " --truth {params.truth} {input.batches} > {log} 2>&1"
+        " --batches {params.batches:q} {input.truth} > {log} 2>&1"

@@ -6,7 +6,7 @@ for method_id in PLAN.method_ids():
         name:
             f"fit_{method_id}"
         input:
-            cube=f"{RESULTS}/{{dataset}}/cube.nc",
+            cube=RUN.cube(method_id),
             plugin=jobs.sources(PLAN, method_id),
         output:
             f"{RESULTS}/{{dataset}}/{method_id}/{{variant}}/batch-{{number}}.json",

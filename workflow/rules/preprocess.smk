@@ -1,13 +1,15 @@
 rule preprocess:
     input:
         manifest=f"{RESULTS}/{{dataset}}/raw/manifest.json",
-        code=jobs.code("preprocess.py", "cube.py", "fields.py", "units.py"),
+        code=jobs.code("preprocess.py"),
     output:
         cube=f"{RESULTS}/{{dataset}}/cube.nc",
     log:
         f"{RESULTS}/logs/preprocess/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocess/{{dataset}}.jsonl"
+    wildcard_constraints:
+        dataset=jobs.pattern(set(PLAN.datasets) - set(PLAN.planted())),
     conda:
         "../../environment.yml"
     params:
@@ -16,3 +18,12 @@ rule preprocess:
     shell:
         "python -m regimebench preprocess --settings {params.settings:q} --manifest {input.manifest}"
         " --cube {output.cube} --truth {params.truth} > {log} 2>&1"
+
+
+# Planted data know the truth, which stands apart from the cube.
+use rule preprocess as preprocess_planted with:
+    output:
+        cube=f"{RESULTS}/{{dataset}}/cube.nc",
+        truth=f"{RESULTS}/truth/{{dataset}}.csv",
+    wildcard_constraints:
+        dataset=jobs.pattern(PLAN.planted()),

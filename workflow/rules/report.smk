@@ -3,8 +3,8 @@ rule report:
         cubes=expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=PLAN.datasets),
         runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
         scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
-        tables=expand(f"{RESULTS}/tables/{{dataset}}.standard.md", dataset=PLAN.datasets),
-        code=jobs.code("report.py", "maps.py"),
+        tables=[table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
+        code=jobs.code("report.py"),
         template="workflow/report/index.html.j2",
     output:
         f"{RESULTS}/report/index.html",
