@@ -3,6 +3,7 @@
 import pytest
 
 from regimebench import registry
+from regimebench.config import make_plan
 from regimebench.schema import InvalidFile
 
 METHOD = """
@@ -80,3 +81,29 @@ def test_unknown_variant_lists_those_that_exist(toy):
 
 def test_folders_starting_with_underscore_are_no_plugins():
     assert not any(name.startswith("_") for kind in ("methods", "datasets") for name in registry.folders(kind))
+
+
+def test_a_method_that_is_no_python_is_planned_and_leaves_the_others_alone(toy):
+    (toy / "method.py").write_text("def broken(:\n")
+    assert [path.name for path in registry.method("toy").sources] == ["method.py"]
+    plan = make_plan({"datasets": {"d": {"plugin": "synthetic"}}, "methods": "all"})
+    assert {"toy", "kmeans"} <= set(plan.methods)
+
+
+def test_a_folder_that_cannot_be_a_plugin_is_reported(toy):
+    toy.rename(toy.with_name("My-Toy"))
+    assert "My-Toy" not in registry.folders("methods")
+    with pytest.raises(InvalidFile, match=r"My-Toy/ is no plugin: its name may hold lower-case letters"):
+        make_plan({"datasets": {"d": {"plugin": "synthetic"}}, "methods": "all"})
+    with pytest.raises(registry.UnknownPlugin, match=r"there is no method 'My-Toy' \(a name holds"):
+        registry.method("My-Toy")
+
+
+def test_a_data_set_that_cannot_be_imported_is_a_sentence(tmp_path, monkeypatch):
+    folder = tmp_path / "datasets" / "odd"
+    folder.mkdir(parents=True)
+    (folder / "dataset.yaml").write_text("{title: t, summary: s, licence: l, kind: user, parameters: {}}")
+    (folder / "dataset.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path))
+    with pytest.raises(InvalidFile, match=r"the plugin cannot be used: ModuleNotFoundError"):
+        registry.create(registry.dataset("odd"), {})

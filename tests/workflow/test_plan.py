@@ -1,5 +1,6 @@
 """What would run: dry runs, the default configuration, and Snakemake's own checks."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,20 +9,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from regimebench import jobs, registry
+from regimebench import driver, jobs, registry
 from regimebench.config import make_plan, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def run(*arguments):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=300)
+
+
 def snakemake(*arguments, check=True):
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        timeout=300,
-    )
+    done = run(*arguments)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -30,8 +30,19 @@ def counts(output):
     return {name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE)}
 
 
-def test_plain_snakemake_plans_the_papers_protocol_without_data_or_keys():
-    jobs_of = counts(snakemake("-n", "--quiet", "rules"))
+@pytest.fixture
+def papers(tmp_path):
+    """Return the papers' configuration with files that nobody has and results of its own."""
+    config = read_config(ROOT / "config" / "config.yaml")
+    for name, entry in config["datasets"].items():
+        entry["params"]["files"] = str(tmp_path / "absent" / name / "*.nc")
+    path = tmp_path / "papers.yaml"
+    path.write_text(yaml.safe_dump({**config, "results": str(tmp_path / "results")}))
+    return path
+
+
+def test_plain_snakemake_plans_the_papers_protocol_without_data_or_keys(tmp_path):
+    jobs_of = counts(snakemake("-n", "--quiet", "rules", "--forceall", "--config", f"results={tmp_path}"))
     assert jobs_of["download"] == jobs_of["preprocess"] == jobs_of["evaluate"] == jobs_of["aggregate"] == 3
     plan = make_plan(read_config(ROOT / "config" / "config.yaml"))
     assert list(plan.datasets) == ["era5", "carra", "ncar"]
@@ -42,12 +53,14 @@ def test_plain_snakemake_plans_the_papers_protocol_without_data_or_keys():
     assert sum(number for name, number in jobs_of.items() if name.startswith("fit_")) == batches
 
 
-def test_missing_data_stops_the_papers_protocol_before_any_job(tmp_path):
-    output = snakemake("--config", f"results={tmp_path}", check=False)
+def test_missing_data_stops_the_papers_protocol_before_any_job(tmp_path, papers):
+    done = run("--configfile", str(papers))
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
     assert "Nothing was started, because data is missing" in output
     assert "data set 'era5'" in output
     assert "make demo" in output
-    assert not (tmp_path / "era5").exists()
+    assert not (tmp_path / "results" / "era5").exists()
     assert "Finished job" not in output
 
 
@@ -74,9 +87,53 @@ def test_one_rule_per_method_can_be_addressed():
     assert "mem_mb=12345" in block[: block.index("\n\n") if "\n\n" in block else 2000]
 
 
-def test_fits_are_never_retried_by_snakemake():
-    text = (ROOT / "workflow" / "rules" / "fit.smk").read_text() + (ROOT / "profiles/default/profile.yaml").read_text()
-    assert "retries" not in text
+def test_snakemake_repeats_downloads_and_nothing_else():
+    rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk") if "retries:" in path.read_text()}
+    assert rules == {"download"}
+    assert "retries" not in (ROOT / "profiles" / "default" / "profile.yaml").read_text()
+
+
+def test_unfinished_files_are_made_again_and_one_failure_does_not_stop_the_rest():
+    profile = yaml.safe_load((ROOT / "profiles" / "default" / "profile.yaml").read_text())
+    assert profile["rerun-incomplete"] is True
+    assert profile["keep-going"] is True
+
+
+@pytest.mark.parametrize(
+    ("stage", "own"),
+    [
+        ("download.py", {"regimebench/download.py", "regimebench/dataset.py"}),
+        ("preprocess.py", {"regimebench/preprocess.py", "regimebench/fields.py", "regimebench/cube.py"}),
+        ("evaluate.py", {"regimebench/evaluate.py", "regimebench/metrics/__init__.py", "regimebench/records.py"}),
+        ("aggregate.py", {"regimebench/aggregate.py", "regimebench/tables.py", "regimebench/stats/__init__.py"}),
+        ("report.py", {"regimebench/report.py", "regimebench/maps.py", "regimebench/aggregate.py"}),
+    ],
+)
+def test_a_stage_depends_on_all_code_it_imports(stage, own):
+    found = set(jobs.code(stage))
+    assert own <= found
+    assert "regimebench/fit.py" not in found
+
+
+def test_the_papers_protocol_is_not_merged_into_a_configuration_without_data_sets(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"methods": ["kmean"], "results": str(tmp_path)}))
+    done = run("-n", "--configfile", str(path))
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "mine.yaml: 2 problems" in output
+    assert "the key 'datasets' is missing" in output
+    assert "did you mean 'kmeans'?" in output
+    assert "Traceback" not in output
+    assert "Snakefile" not in output
+
+
+def test_batch_files_fit_on_a_command_line_and_are_found_again(tmp_path):
+    config = {"datasets": {"d": {"plugin": "synthetic"}}, "methods": "all", "seeds": 10000, "results": str(tmp_path)}
+    plan = make_plan({**config, "seeds_per_job": 1})
+    numbers = json.loads(jobs.text(jobs.batches(plan)))
+    assert jobs.batch_files(tmp_path / "d", numbers) == list(plan.batch_files("d"))
+    assert len(jobs.text(numbers)) < 10_000
 
 
 def test_a_method_with_its_own_environment_runs_in_it(tmp_path, monkeypatch):
@@ -90,6 +147,9 @@ def test_a_method_with_its_own_environment_runs_in_it(tmp_path, monkeypatch):
     plan = make_plan({"datasets": {"d": {"plugin": "synthetic"}}, "methods": ["other", "random"]})
     assert jobs.environment(plan, "other") == str(plugin / "environment.yaml")
     assert jobs.environment(plan, "random") == jobs.DEFAULT_ENVIRONMENT
+    (note,) = driver.environment_notes(plan)
+    assert note.startswith("Note: other has an environment.yaml")
+    assert "--sdm conda" in note
 
 
 def test_a_device_slot_is_asked_for_only_where_there_is_a_device(monkeypatch):

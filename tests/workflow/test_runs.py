@@ -1,5 +1,6 @@
 """Whole runs: tables and report, failures that are counted, stops and continuations, changed code."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,10 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+
+from regimebench import jobs
+from regimebench.config import make_plan
+from regimebench.cube import read_cube
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "tests" / "plugins"
@@ -169,3 +174,161 @@ def test_an_error_in_a_stage_is_shown_as_its_sentence(project):
     assert "Error: " in output
     assert "cube.nc" in output
     assert "Traceback" not in output
+
+
+FIELDS = """
+import time
+import numpy as np
+import xarray as xr
+from regimebench.dataset import DataError, Dataset
+
+
+class Plugin(Dataset):
+    def download(self, folder):
+        if (folder / "fields.nc").exists():
+            return
+        (folder / "begun").touch()
+        if self.params["broken"]:
+            raise DataError("the archive does not answer")
+        time.sleep(self.params["wait"])
+        days = np.arange(self.params["n_days"])
+        values = np.random.default_rng(0).random((len(days), 4, 5))
+        time_ = np.datetime64("2021-01-01", "ns") + days * np.timedelta64(1, "D")
+        coords = {"time": time_, "lat": 40.0 - np.arange(4), "lon": np.arange(5.0)}
+        field = xr.DataArray(values, dims=("time", "lat", "lon"), coords=coords, attrs={"units": "K"})
+        field.to_dataset(name="t").to_netcdf(folder / "fields.nc", engine="netcdf4")
+
+    def open(self, folder):
+        with xr.open_dataset(folder / "fields.nc") as fields:
+            return fields.load()
+"""
+DESCRIPTION = """
+{title: t, summary: s, licence: l, kind: reanalysis, parameters: {
+  n_days: {value: 20, description: d}, wait: {value: 0, description: d}, broken: {value: false, description: d}}}
+"""
+
+
+@pytest.fixture
+def keeping(project, tmp_path):
+    """Return a project whose data set keeps whatever it finds in its folder."""
+    folder = tmp_path / "plugins" / "datasets" / "keeping"
+    folder.mkdir(parents=True)
+    (folder / "dataset.yaml").write_text(DESCRIPTION)
+    (folder / "dataset.py").write_text(FIELDS)
+    project.add_plugins(tmp_path / "plugins")
+    project.config["datasets"] = {"tiny": {"plugin": "keeping", "params": {}, "published": None}}
+    project.config["methods"] = ["random"]
+    return project
+
+
+def manifest(project):
+    return json.loads((project.results / "tiny" / "raw" / "manifest.json").read_text())
+
+
+def test_raw_files_of_other_parameters_or_other_code_are_fetched_again(keeping, tmp_path):
+    cube = str(keeping.results / "tiny" / "cube.nc")
+
+    def days():
+        assert "Tables:" not in keeping.run(cube)
+        return read_cube(Path(cube)).n_days
+
+    assert days() == 20
+    assert manifest(keeping)["params"]["n_days"] == 20
+    keeping.config["datasets"]["tiny"]["params"] = {"n_days": 30}
+    assert days() == 30
+    assert manifest(keeping)["params"]["n_days"] == 30
+    code = tmp_path / "plugins" / "datasets" / "keeping" / "dataset.py"
+    code.write_text(FIELDS.replace('np.arange(self.params["n_days"])', 'np.arange(self.params["n_days"] - 5)'))
+    assert days() == 25
+    log = (keeping.results / "logs" / "download" / "tiny.log").read_text()
+    assert "they are deleted" in log
+
+
+def test_the_manifest_names_no_folder_of_this_machine_and_no_planted_parameter(project):
+    project.run(str(project.results / "tiny" / "raw" / "manifest.json"))
+    found = manifest(project)
+    assert "params" not in found
+    assert len(found["params_sha256"]) == len(found["code_sha256"]) == 64
+    text = json.dumps(found)
+    assert str(project.folder) not in text
+    assert "subspaces" not in text
+
+
+def test_a_rewritten_zarr_store_is_seen(project, tmp_path):
+    store = tmp_path / "data.zarr"
+    (store / "t").mkdir(parents=True)
+    (store / ".zmetadata").write_text("{}")
+    (store / "t" / "0.0.0").write_bytes(b"one")
+    datasets = {"mine": {"plugin": "local", "params": {"files": str(store)}}}
+    entry = make_plan({"datasets": datasets, "methods": ["random"]}).datasets["mine"]
+    before = jobs.source_folders(entry)
+    assert jobs.source_files(entry) == []
+    assert jobs.source_folders(entry) == before
+    (store / "t" / "0.0.0").write_bytes(b"other")
+    assert jobs.source_folders(entry) != before
+
+
+def test_failed_fits_are_retried_whenever_it_is_asked_for(misbehaving, tmp_path):
+    counter = tmp_path / "counter"
+    row = {"misbehaving": {"how": "raises", "bad_seeds": [1], "counter": str(counter)}}
+    misbehaving.config["methods"] = [row]
+
+    def fits(**settings):
+        misbehaving.config.update(settings)
+        misbehaving.tables()
+        return len(counter.read_text().splitlines())
+
+    assert fits() == 2
+    assert fits(retry_failed=True) == 3
+    assert fits(retry_failed=True) == 4
+    batch = misbehaving.results / "tiny" / "misbehaving" / "default" / "batch-0.json"
+    misbehaving.run("-n", str(misbehaving.results / "tables" / "tiny.standard.md"))
+    assert batch.is_file()
+    assert fits(retry_failed=False) == 4
+
+
+def test_a_driver_killed_during_a_download_leaves_no_orphan(keeping):
+    keeping.config["datasets"]["tiny"]["params"] = {"wait": 600}
+    driver = subprocess.Popen(
+        keeping.command(), cwd=ROOT, env=keeping.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: (keeping.results / "tiny" / "raw" / "begun").exists())
+    assert orphans(keeping)
+    driver.kill()
+    driver.wait()
+    wait_for(lambda: not orphans(keeping))
+
+
+def test_a_broken_data_set_does_not_keep_another_from_its_tables(keeping):
+    whole = keeping.config["datasets"]["tiny"]
+    keeping.config["datasets"] = {"bad": {**whole, "params": {"broken": True}}, "tiny": whole}
+    output = keeping.run("--quiet", "rules", check=False)
+    assert keeping.returncode != 0
+    assert "the archive does not answer" in output
+    assert "2/2 ok" in keeping.table("standard")
+    assert not list((keeping.results / "tables").glob("bad.*"))
+
+
+def test_no_more_gpu_jobs_are_started_than_there_are_devices(keeping):
+    keeping.environment["REGIMEBENCH_DEVICES"] = "fake0,fake1"
+    output = keeping.run(str(keeping.results / "tiny" / "raw" / "manifest.json"))
+    assert "Provided resources: gpu=2" in output
+
+
+def test_data_that_are_there_are_not_asked_for_again(keeping, tmp_path):
+    code = tmp_path / "plugins" / "datasets" / "keeping" / "dataset.py"
+    key = tmp_path / "key"
+    key.touch()
+    problems = f"""
+    def problems(self):
+        from pathlib import Path
+        return [] if Path({str(key)!r}).exists() else ["there is no key for the archive"]
+"""
+    code.write_text(FIELDS + problems)
+    keeping.run(str(keeping.results / "tiny" / "cube.nc"))
+    key.unlink()
+    keeping.tables()
+    keeping.config["datasets"]["tiny"]["params"] = {"n_days": 30}
+    output = keeping.run(check=False)
+    assert keeping.returncode != 0
+    assert "data set 'tiny': there is no key for the archive" in output
