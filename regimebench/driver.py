@@ -39,7 +39,8 @@ def make_plan(settings: Mapping[str, Any], files: Iterable[Any]) -> Plan:
     """
     where = ", ".join(_shown(Path(file)) for file in files) or "configuration"
     try:
-        plan = config.make_plan(dict(settings), where)
+        words = {"true": True, "false": False}  # Snakemake reads `--config key=true` as text
+        plan = config.make_plan({k: words.get(v, v) if isinstance(v, str) else v for k, v in settings.items()}, where)
     except (InvalidFile, registry.UnknownPlugin) as error:
         raise CannotStart(f"Nothing was started. {error}") from error
     os.environ["REGIMEBENCH_RETRY_FAILED"] = "1" if plan.retry_failed else "0"
@@ -93,7 +94,7 @@ class Run:
     def cube(self, method_id: str) -> Callable[[Any], str]:
         """Return the input function of a method's fits, which looks at the job's batch file first.
 
-        With ``retry_failed``, a batch file that lists a failed fit is removed before Snakemake looks for it, so that
+        With ``retry_failed``, a batch file that lists a failed fit is removed with all that was made from it, so that
         it is made again; the records stay. It is the file, not a parameter of the job, that says what is to be done:
         so retrying can be repeated, and switching it off computes nothing again. Dry runs remove nothing.
         """
@@ -104,7 +105,7 @@ class Run:
                 self._hold()
                 batch = folder / method_id / wildcards.variant / f"batch-{wildcards.number}.json"
                 if batch.is_file() and batch.stat().st_mtime < self.started and lists_failures(batch):
-                    batch.unlink()
+                    self._forget(wildcards.dataset, batch)
             return (folder / "cube.nc").as_posix()
 
         return cube
@@ -112,6 +113,14 @@ class Run:
     def _executes(self) -> bool:
         flow = self.workflow
         return flow.is_main_process and flow.executor_plugin is not None and not flow.dryrun and not flow.touch
+
+    def _forget(self, dataset: str, batch: Path) -> None:
+        """Remove a batch file and what was made from it: Snakemake makes a file again only if something asks for it."""
+        results = self.plan.results
+        later = [results / dataset / "scores.csv", results / dataset / "runs.csv", results / "report" / "index.html"]
+        for path in [batch, *later, *(results / "tables").glob(f"{dataset}.*")]:
+            path.unlink(missing_ok=True)
+        self.workflow.iocache.clear()  # Snakemake has looked for some of them already
 
     def _hold(self) -> None:
         if self.held is None:

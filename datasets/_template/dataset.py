@@ -30,7 +30,7 @@ class Plugin(Dataset):
         return []
 
     def download(self, folder: Path) -> None:
-        """Fetch once into ``folder``; what is already there is kept."""
+        """Fetch into ``folder``; what is already there has been made with these parameters and this code."""
         if (folder / "fields.nc").exists():
             return
         rng = np.random.default_rng(self.params["seed"])
