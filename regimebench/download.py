@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 def download(dataset: Dataset, manifest: Path, settings: dict[str, Any]) -> None:
     """Fetch ``dataset`` into the folder of ``manifest`` and write the manifest last.
 
-    What an earlier call left there, complete or not, is kept if it came from the same plugin, parameters and plugin
-    code, and deleted if not: a plugin may take every file it finds there for its own.
+    What an earlier call left there, complete or not, is kept if it came from the same plugin and parameters, and
+    deleted if not: a plugin may take every file it finds there for its own. Planted data are also made again when the
+    plugin's code changes; downloads, which may have taken days, are not.
 
     Parameters
     ----------
@@ -37,14 +38,17 @@ def download(dataset: Dataset, manifest: Path, settings: dict[str, Any]) -> None
     """
     folder, spec = manifest.parent, registry.dataset(settings["plugin"])
     params = json.loads(json.dumps(settings["params"], default=str))
-    origin = {"plugin": spec.id, "code_sha256": spec.code_hash, "params_sha256": sha256_json(params)}
-    _make_room(folder, origin)
+    origin = {"plugin": spec.id, "params_sha256": sha256_json(params)}
+    code = {"code_sha256": spec.code_hash}
+    planted = spec.kind == "planted"
+    _make_room(folder, {**origin, **(code if planted else {})})
     dataset.download(folder)
     raw = [path for path in files_below(folder) if path not in (manifest, folder / ORIGIN)]
     content = {
         "dataset": settings["name"],
         **origin,
-        **({} if spec.kind == "planted" else {"params": params}),
+        **code,
+        **({} if planted else {"params": params}),
         "files": [_described(path, path.relative_to(folder).as_posix()) for path in raw],
         "sources": [_described(path, path.name) for path in dataset.sources()],
     }
@@ -60,7 +64,7 @@ def _make_room(folder: Path, origin: dict[str, Any]) -> None:
     if before == origin:
         return
     if folder.is_dir() and any(folder.iterdir()):
-        log.warning("%s/ held files of another plugin, its other code or parameters; they are deleted", folder)
+        log.warning("%s/ held files of another plugin or other parameters; they are deleted", folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / ORIGIN, origin)

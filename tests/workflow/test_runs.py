@@ -226,7 +226,7 @@ def manifest(project):
     return json.loads((project.results / "tiny" / "raw" / "manifest.json").read_text())
 
 
-def test_raw_files_of_other_parameters_or_other_code_are_fetched_again(keeping, tmp_path):
+def test_raw_files_of_other_parameters_are_fetched_again_and_those_of_older_code_are_kept(keeping, tmp_path):
     cube = str(keeping.results / "tiny" / "cube.nc")
 
     def days():
@@ -238,11 +238,12 @@ def test_raw_files_of_other_parameters_or_other_code_are_fetched_again(keeping, 
     keeping.config["datasets"]["tiny"]["params"] = {"n_days": 30}
     assert days() == 30
     assert manifest(keeping)["params"]["n_days"] == 30
+    assert "they are deleted" in (keeping.results / "logs" / "download" / "tiny.log").read_text()
+    fetched = (keeping.results / "tiny" / "raw" / "fields.nc").stat().st_mtime_ns
     code = tmp_path / "plugins" / "datasets" / "keeping" / "dataset.py"
-    code.write_text(FIELDS.replace('np.arange(self.params["n_days"])', 'np.arange(self.params["n_days"] - 5)'))
+    code.write_text(FIELDS.replace("return fields.load()", "return fields.isel(time=slice(25)).load()"))
     assert days() == 25
-    log = (keeping.results / "logs" / "download" / "tiny.log").read_text()
-    assert "they are deleted" in log
+    assert (keeping.results / "tiny" / "raw" / "fields.nc").stat().st_mtime_ns == fetched
 
 
 def test_the_manifest_names_no_folder_of_this_machine_and_no_planted_parameter(project):
