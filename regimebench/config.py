@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -86,17 +86,6 @@ class Plan:
     def method_ids(self) -> list[str]:
         """Return the plugins in use, in order of first appearance."""
         return list(dict.fromkeys(entry.spec.id for entry in self.methods.values()))
-
-    def folder(self, dataset: str, address: str) -> Path:
-        """Return where the records of one row stand."""
-        spec = self.methods[address].spec
-        return self.results / dataset / spec.id / spec.variant
-
-    def batch_files(self, dataset: str) -> Iterator[Path]:
-        """Yield the batch summaries that a data set's evaluation waits for."""
-        for address, entry in self.methods.items():
-            for number in range(len(entry.batches())):
-                yield self.folder(dataset, address) / f"batch-{number}.json"
 
     def job(self, dataset: str, address: str, number: int) -> dict[str, Any]:
         """Return the description of one fit job, JSON-ready."""

@@ -10,7 +10,7 @@ from typing import Any
 from regimebench import devices
 from regimebench.config import DatasetEntry, Plan
 from regimebench.files import files_below
-from regimebench.records import sha256_json
+from regimebench.records import row_folder, sha256_json
 from regimebench.sources import ROOT, closure
 
 MARGIN_MINUTES = 10  # start of the worker, reading the cube and writing records
@@ -95,9 +95,8 @@ def batches(plan: Plan) -> dict[str, int]:
 def batch_files(folder: Path, numbers: dict[str, int]) -> list[Path]:
     """Return the batch files below a data set's results folder, from what :func:`batches` returns."""
     return [
-        folder / method / (variant or "default") / f"batch-{number}.json"
+        row_folder(folder, address) / f"batch-{number}.json"
         for address, count in numbers.items()
-        for method, _, variant in [address.partition("/")]
         for number in range(count)
     ]
 

@@ -25,6 +25,12 @@ class InvalidRecord(ValueError):
     """A record cannot be used; the message names the file and what is wrong with it."""
 
 
+def row_folder(dataset: Path, address: str) -> Path:
+    """Return the folder of one method and variant under the results folder of a data set."""
+    method, _, variant = address.partition("/")
+    return Path(dataset) / method / (variant or "default")
+
+
 def seed_folder(out: Path, seed: int) -> Path:
     """Return the folder of one seed's record under the folder of its method and variant."""
     return Path(out) / f"seed-{seed:04d}"

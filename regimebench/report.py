@@ -17,7 +17,7 @@ from regimebench.dataset import Cube
 from regimebench.files import replacing
 from regimebench.maps import draw_calendar, draw_cluster_means
 from regimebench.provenance import git_state
-from regimebench.records import load_labels, seed_folder
+from regimebench.records import load_labels, row_folder, seed_folder
 from regimebench.results import HEADLINE, best_runs
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "workflow" / "report"
@@ -62,8 +62,7 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
 
 
 def _labels(results: Path, dataset: str, address: str, seed: int) -> np.ndarray:
-    method, _, variant = address.partition("/")
-    return load_labels(seed_folder(results / dataset / method / (variant or "default"), seed))
+    return load_labels(seed_folder(row_folder(results / dataset, address), seed))
 
 
 def _figures(

@@ -14,7 +14,7 @@ from regimebench.cube import read_cube
 from regimebench.download import download
 from regimebench.fit import fit_command
 from regimebench.metrics import metrics_of, score_partitions
-from regimebench.records import RECORD, load, load_labels, seed_folder
+from regimebench.records import RECORD, load, load_labels, row_folder, seed_folder
 from regimebench.registry import MethodSpec
 from regimebench.schema import InvalidFile
 
@@ -66,7 +66,7 @@ def fit_once(
         cube = _prepare(_entry(plan, dataset, config), out)
     known = plan.datasets.get(dataset)
     n_clusters = known.n_clusters if known else settings.get("n_clusters", DEFAULTS["n_clusters"])
-    folder = out / dataset / spec.id / spec.variant
+    folder = row_folder(out / dataset, spec.address)
     code = run_supervised(spec, params, dataset, cube, folder, seed, n_clusters, device=device, threads=threads)
     if code:
         return code

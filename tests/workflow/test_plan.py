@@ -49,7 +49,7 @@ def test_plain_snakemake_plans_the_papers_protocol_without_data_or_keys(tmp_path
     assert list(plan.methods) == registry.addresses()
     assert {len(entry.seeds) for entry in plan.methods.values()} == {1, 20}
     assert {entry.n_clusters for entry in plan.datasets.values()} == {7}
-    batches = sum(1 for name in plan.datasets for _ in plan.batch_files(name))
+    batches = len(plan.datasets) * sum(jobs.batches(plan).values())
     assert sum(number for name, number in jobs_of.items() if name.startswith("fit_")) == batches
 
 
@@ -132,8 +132,12 @@ def test_batch_files_fit_on_a_command_line_and_are_found_again(tmp_path):
     config = {"datasets": {"d": {"plugin": "synthetic"}}, "methods": "all", "seeds": 10000, "results": str(tmp_path)}
     plan = make_plan({**config, "seeds_per_job": 1})
     numbers = json.loads(jobs.text(jobs.batches(plan)))
-    assert jobs.batch_files(tmp_path / "d", numbers) == list(plan.batch_files("d"))
     assert len(jobs.text(numbers)) < 10_000
+    few = {"random": numbers["random"], "dec/untrained": 2}
+    found = jobs.batch_files(tmp_path / "d", few)
+    assert len(found) == 10_002
+    assert found[9_999] == tmp_path / "d" / "random" / "default" / "batch-9999.json"
+    assert found[10_000:] == [tmp_path / "d" / "dec" / "untrained" / f"batch-{number}.json" for number in (0, 1)]
 
 
 def test_a_method_with_its_own_environment_runs_in_it(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 rule evaluate:
     input:
         cube=f"{RESULTS}/{{dataset}}/cube.nc",
-        batches=lambda wildcards: PLAN.batch_files(wildcards.dataset),
+        batches=lambda wildcards: jobs.batch_files(PLAN.results / wildcards.dataset, jobs.batches(PLAN)),
         truth=lambda wildcards: PLAN.truth_files(wildcards.dataset),
         code=jobs.code("evaluate.py"),
     output:
