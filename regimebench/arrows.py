@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-ALLOWED = {"methods": ("regimebench.method", "methods.blocks"), "datasets": ("regimebench.dataset",)}
+ALLOWED = {"methods": ("regimebench.method", "methods.blocks"), "datasets": ("regimebench.dataset", "datasets.blocks")}
 
 
 def imports(path: Path, package: str = "") -> Iterator[tuple[int, str]]:

@@ -269,7 +269,8 @@ def _dataset_constructs(spec: DatasetSpec, params: dict) -> None:
 
 
 def _problems(spec: DatasetSpec, params: dict) -> str:
-    found = registry.load(spec)(**params).problems()
+    with tempfile.TemporaryDirectory() as folder:
+        found = registry.load(spec)(**params).problems(Path(folder) / "raw")
     _require(
         isinstance(found, list) and all(isinstance(text, str) for text in found), "problems() must return sentences"
     )
@@ -278,8 +279,10 @@ def _problems(spec: DatasetSpec, params: dict) -> str:
 
 def _cubes(spec: DatasetSpec, params: dict) -> str:
     dataset = registry.load(spec)(**params)
-    if dataset.problems():
-        return "not run: " + dataset.problems()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        missing = dataset.problems(Path(folder) / "raw")
+    if missing:
+        return "not run: " + missing[0]
     hashes = []
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:

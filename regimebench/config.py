@@ -110,8 +110,12 @@ class Plan:
         return [
             f"data set {name!r}: {text}"
             for name in (self.datasets if names is None else names)
-            for text in self.datasets[name].instance().problems()
+            for text in self.datasets[name].instance().problems(self.raw(name))
         ]
+
+    def raw(self, dataset: str) -> Path:
+        """Return the folder of a data set's raw files."""
+        return self.results / dataset / "raw"
 
     def planted(self) -> list[str]:
         """Return the data sets whose truth is known."""

@@ -5,17 +5,27 @@ Only numpy and the standard library are imported here (see :mod:`regimebench.met
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Cube", "DataError", "Dataset"]
+__all__ = ["Cube", "DataError", "Dataset", "Progress", "no_progress"]
+
+
+class Progress(Protocol):
+    """What long work reports to: ``progress("downloading x.nc", 1_048_576, 17_000_000, "B")``."""
+
+    def __call__(self, message: str, done: int, total: int, unit: str = "") -> None:
+        """Say that ``done`` of ``total`` is done (``total`` 0: unknown); ``unit`` is ``B`` for bytes."""
+
+
+def no_progress(message: str, done: int, total: int, unit: str = "") -> None:
+    """Report to nobody."""
 
 
 class DataError(ValueError):
@@ -110,18 +120,38 @@ class Dataset:
 
     def __init__(self, **params: Any) -> None:
         self.params = params
-        self.progress: Callable[[str, int, int], None] = lambda message, done, total: None
+        self.progress: Progress = no_progress
 
-    def problems(self) -> list[str]:
-        """Return what is missing before any job can run (credentials, files), one sentence each; empty if nothing."""
+    def problems(self, folder: Path) -> list[str]:
+        """Return what is missing before any job can run (credentials, files), one sentence each; empty if nothing.
+
+        Parameters
+        ----------
+        folder : Path
+            Where :meth:`download` will put the raw files; it may not exist, or hold what an earlier run fetched, for
+            which no credentials are needed any more. Nothing is written, and no server is asked.
+        """
         return []
 
     def sources(self) -> list[Path]:
         """Return the local files this data set is made from, so that a changed file is prepared again."""
         return []
 
+    def origin(self) -> dict[str, Any]:
+        """Return what the raw files depend on: when it changes, the suite empties their folder before a download.
+
+        All parameters by default. A plugin whose files say themselves which request they answer (see
+        ``datasets/blocks/parts.py``) returns an empty dictionary: what still fits is then used again, and nothing that
+        took days to fetch is deleted because a parameter changed.
+        """
+        return self.params
+
     def download(self, folder: Path) -> None:
         """Put the raw files into ``folder`` (already there: keep them). Nothing to do for local or generated data."""
+
+    def provenance(self, folder: Path) -> list[dict[str, Any]]:
+        """Return where each raw file came from (request, job, licence, time), JSON-ready, for the manifest."""
+        return []
 
     def open(self, folder: Path) -> xr.Dataset:
         """Return the daily fields in physical units.
@@ -131,7 +161,8 @@ class Dataset:
         xarray.Dataset
             One variable per physical quantity, in the order methods will see them, all with dims
             ``(time, lat, lon)`` or ``(time, y, x)`` plus 2-D ``lat``/``lon``; each with a ``units`` attribute; time
-            daily and strictly increasing; missing values NaN.
+            daily and strictly increasing; missing values NaN. Arrays may be lazy (dask): the suite holds one variable
+            in memory at a time.
         """
         raise TypeError(f"{type(self).__name__} does not define open(folder)")
 

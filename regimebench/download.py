@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 def download(dataset: Dataset, manifest: Path, settings: dict[str, Any]) -> None:
     """Fetch ``dataset`` into the folder of ``manifest`` and write the manifest last.
 
-    What an earlier call left there, complete or not, is kept if it came from the same plugin and parameters, and
-    deleted if not: a plugin may take every file it finds there for its own. Planted data are also made again when the
-    plugin's code changes; downloads, which may have taken days, are not.
+    What an earlier call left there, complete or not, is kept if it came from the same plugin and the same
+    :meth:`~regimebench.dataset.Dataset.origin`, and deleted if not. Planted data are also made again when the plugin's
+    code changes; downloads, which may have taken days, are not.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def download(dataset: Dataset, manifest: Path, settings: dict[str, Any]) -> None
     origin = {"plugin": spec.id, "params_sha256": sha256_json(params)}
     code = {"code_sha256": spec.code_hash}
     planted = spec.kind == "planted"
-    _make_room(folder, {**origin, **(code if planted else {})})
+    depends = {"plugin": spec.id, "origin_sha256": sha256_json(json.loads(json.dumps(dataset.origin(), default=str)))}
+    _make_room(folder, {**depends, **(code if planted else {})})
     dataset.download(folder)
     raw = [path for path in files_below(folder) if path not in (manifest, folder / ORIGIN)]
     content = {
@@ -51,6 +52,7 @@ def download(dataset: Dataset, manifest: Path, settings: dict[str, Any]) -> None
         **({} if planted else {"params": params}),
         "files": [_described(path, path.relative_to(folder).as_posix()) for path in raw],
         "sources": [_described(path, path.name) for path in dataset.sources()],
+        **({"provenance": provenance} if (provenance := dataset.provenance(folder)) else {}),
     }
     write_json(manifest, content)
 

@@ -73,8 +73,8 @@ class DatasetSpec:
 
     @property
     def sources(self) -> list[Path]:
-        """The plugin's Python files."""
-        return python_files(self.folder)
+        """The plugin's Python files and the shared blocks it imports."""
+        return closure(python_files(self.folder), "datasets.blocks")
 
     @property
     def code_hash(self) -> str:

@@ -94,10 +94,10 @@ def _prepare(entry: DatasetEntry, out: Path) -> Path:
     from regimebench.preprocess import prepare
 
     made = entry.instance()
-    missing = made.problems()
+    raw, cube = out / entry.name / "raw", out / entry.name / "cube.nc"
+    missing = made.problems(raw)
     if missing:
         raise InvalidFile(f"data set {entry.name!r}", missing)
-    raw, cube = out / entry.name / "raw", out / entry.name / "cube.nc"
     download(made, raw / "manifest.json", entry.settings())
     prepare(made, entry.name, raw, entry.preprocess, cube, None, entry.gaps)
     return cube

@@ -25,7 +25,7 @@ class Plugin(Dataset):
         Seed of the random field.
     """
 
-    def problems(self) -> list[str]:
+    def problems(self, folder: Path) -> list[str]:
         """Return what is missing before any job can run: credentials, files. One sentence each, with what to do."""
         return []
 

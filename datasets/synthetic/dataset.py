@@ -29,7 +29,7 @@ class Plugin(Dataset):
     place where it is kept: nothing in ``fields.nc`` tells the regimes, the family or the seed.
     """
 
-    def problems(self) -> list[str]:
+    def problems(self, folder: Path) -> list[str]:
         """Return what is wrong with the parameters, one sentence each."""
         return setting_problems(self.params)
 
@@ -42,7 +42,7 @@ class Plugin(Dataset):
         DataError
             If the parameters describe none; the message lists everything that is wrong.
         """
-        problems = self.problems()
+        problems = setting_problems(self.params)
         if problems:
             raise DataError("\n".join(problems))
         return planting(self.params)

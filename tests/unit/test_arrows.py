@@ -28,8 +28,9 @@ def test_plugins_import_their_contract_and_never_each_other(kind, folder):
     assert forbidden_imports(folder, kind) == []
 
 
-def test_shared_blocks_import_no_plugin_and_nothing_of_the_suite_beyond_the_contract():
-    assert forbidden_imports(ROOT / "methods" / "blocks", "methods") == []
+@pytest.mark.parametrize("kind", ["methods", "datasets"])
+def test_shared_blocks_import_no_plugin_and_nothing_of_the_suite_beyond_the_contract(kind):
+    assert forbidden_imports(ROOT / kind / "blocks", kind) == []
 
 
 def test_the_suite_imports_no_framework_and_no_plugin():

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import xarray as xr
 
 from regimebench import registry
 from regimebench.dataset import DataError
+
+RAW = Path("raw")  # where nothing has been fetched
 
 SPEC = registry.dataset("local")
 LAT, LON = np.array([50.0, 49, 48, 47]), np.array([0.0, 1, 2, 3, 4])
@@ -47,7 +50,7 @@ class TestMatching:
         (tmp_path / "notes.txt").write_text("not matched")
         monkeypatch.setenv("MY_DATA", str(tmp_path))
         for files in ("${MY_DATA}/**/*.nc", ["${MY_DATA:-nowhere}/*.nc", f"{tmp_path}/deep/*/*.nc"]):
-            assert local(files=files).problems() == []
+            assert local(files=files).problems(RAW) == []
             assert local(files=files).sources() == [tmp_path / "b.nc", tmp_path / "deep" / "er" / "a.nc"]
         monkeypatch.chdir(tmp_path)
         assert [str(path) for path in local(files="*.nc").sources()] == ["b.nc"]
@@ -55,15 +58,17 @@ class TestMatching:
         assert [str(path) for path in local(files="${MY_DATA:-deep/er}/*.nc").sources()] == ["deep/er/a.nc"]
 
     def test_nothing_matches(self, tmp_path):
-        assert local(files=f"{tmp_path}/*.nc").problems()[0].startswith(f"files: no file matches '{tmp_path}/*.nc'")
-        assert local().problems() == ["the parameter files is empty; name your files, for example data/*.nc"]
+        assert local(files=f"{tmp_path}/*.nc").problems(RAW)[0].startswith(f"files: no file matches '{tmp_path}/*.nc'")
+        assert local().problems(RAW) == ["the parameter files is empty; name your files, for example data/*.nc"]
         with pytest.raises(DataError, match="no file matches"):
             local(files=f"{tmp_path}/*.nc").open(tmp_path)
 
     def test_unset_environment_variable(self, monkeypatch):
         monkeypatch.delenv("NOWHERE", raising=False)
         data = local(files="${NOWHERE}/*.nc")
-        assert data.problems() == ["files: '${NOWHERE}/*.nc' uses the environment variable NOWHERE, which is not set"]
+        assert data.problems(RAW) == [
+            "files: '${NOWHERE}/*.nc' uses the environment variable NOWHERE, which is not set"
+        ]
         assert data.sources() == []
 
     @pytest.mark.parametrize(
@@ -78,7 +83,7 @@ class TestMatching:
     def test_unreadable_files_are_all_named(self, tmp_path, content, sentence):
         (tmp_path / "bad.nc").write_bytes(content)
         make().to_netcdf(tmp_path / "good.nc")
-        (problem,) = local(files=f"{tmp_path}/*.nc").problems()
+        (problem,) = local(files=f"{tmp_path}/*.nc").problems(RAW)
         assert problem.startswith(f"{tmp_path}/bad.nc {sentence}")
 
     def test_zarr_source_is_its_folder(self, tmp_path):
@@ -92,7 +97,7 @@ class TestMatching:
         """The fields are gone, but problems() does not need them."""
         make().to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=True)
         shutil.rmtree(tmp_path / "a.zarr" / "t2m")
-        assert local(files=f"{tmp_path}/a.zarr").problems() == []
+        assert local(files=f"{tmp_path}/a.zarr").problems(RAW) == []
 
 
 @pytest.mark.parametrize(
@@ -128,11 +133,11 @@ def test_wrong_parameters(tmp_path, params, sentence):
     data = local(files=f"{tmp_path}/a.nc", **params)
     with pytest.raises(DataError, match=sentence) as error:
         data.open(tmp_path)
-    assert data.problems() == str(error.value).splitlines()
+    assert data.problems(RAW) == str(error.value).splitlines()
 
 
 def test_every_wrong_parameter_is_listed(tmp_path):
-    problems = local(files=f"{tmp_path}/*.nc", size=0, coarsen=-1, months=[13]).problems()
+    problems = local(files=f"{tmp_path}/*.nc", size=0, coarsen=-1, months=[13]).problems(RAW)
     assert len(problems) == 4
 
 
@@ -157,7 +162,7 @@ class TestVariables:
 
     def test_level_is_needed_where_there_are_several(self, tmp_path):
         make(["z"], levels=[1000, 500]).to_netcdf(tmp_path / "a.nc")
-        (problem,) = local(files=f"{tmp_path}/a.nc").problems()
+        (problem,) = local(files=f"{tmp_path}/a.nc").problems(RAW)
         assert problem == "variables: 'z' has the levels 500, 1000; name one, as in z: {level: 1000}"
 
     def test_one_file_per_level(self, tmp_path):
@@ -171,11 +176,13 @@ class TestVariables:
     def test_members_must_be_selected(self, tmp_path):
         fields = xr.concat([make(seed=seed) for seed in range(3)], "number").assign_coords(number=[0, 1, 2])
         fields.to_netcdf(tmp_path / "a.nc")
-        (problem,) = local(files=f"{tmp_path}/a.nc").problems()
+        (problem,) = local(files=f"{tmp_path}/a.nc").problems(RAW)
         assert "'t2m' has a further dimension 'number' with the values 0, 1, 2; choose one with select" in problem
         found = local(files=f"{tmp_path}/a.nc", select={"number": 2}).open(tmp_path)
         np.testing.assert_allclose(found.t2m, mean(fields.t2m[2]), rtol=1e-6)
-        assert "has no number 7; it has 0, 1, 2" in local(files=f"{tmp_path}/a.nc", select={"number": 7}).problems()[0]
+        assert (
+            "has no number 7; it has 0, 1, 2" in local(files=f"{tmp_path}/a.nc", select={"number": 7}).problems(RAW)[0]
+        )
 
     def test_static_fields_and_bounds_are_not_variables(self, tmp_path):
         fields = make().assign(
@@ -183,7 +190,9 @@ class TestVariables:
         )
         fields.to_netcdf(tmp_path / "a.nc")
         assert list(local(files=f"{tmp_path}/a.nc").open(tmp_path).data_vars) == ["t2m"]
-        assert "no file holds 'lsm'; they hold t2m" in local(files=f"{tmp_path}/a.nc", variables=["lsm"]).problems()[0]
+        assert (
+            "no file holds 'lsm'; they hold t2m" in local(files=f"{tmp_path}/a.nc", variables=["lsm"]).problems(RAW)[0]
+        )
 
     def test_a_duration_is_a_field(self, tmp_path):
         fields = make(["sunshine"])
@@ -207,13 +216,13 @@ class TestSeveralFiles:
         fields = make()
         fields.isel(time=slice(0, 21)).to_netcdf(tmp_path / "a.nc")
         fields.isel(time=slice(20, 40)).to_netcdf(tmp_path / "b.nc")
-        (problem,) = local(files=f"{tmp_path}/*.nc").problems()
+        (problem,) = local(files=f"{tmp_path}/*.nc").problems(RAW)
         assert problem.startswith("t2m: 1 times occur more than once, the first 2020-01-06T00:00")
 
     def test_different_grids_are_refused(self, tmp_path):
         make().to_netcdf(tmp_path / "a.nc")
         make(["msl"]).assign_coords(latitude=LAT + 0.5).to_netcdf(tmp_path / "b.nc")
-        (problem,) = local(files=f"{tmp_path}/*.nc").problems()
+        (problem,) = local(files=f"{tmp_path}/*.nc").problems(RAW)
         assert (
             "t2m and msl lie on different grids (lat: 4 points from 50 to 47, and 4 points from 50.5 to 47.5)"
             in problem
@@ -284,7 +293,7 @@ def test_projection_is_kept(tmp_path):
 def test_files_without_positions(tmp_path):
     fields = make().rename(latitude="y", longitude="x").drop_vars(["y", "x"])
     fields.to_netcdf(tmp_path / "a.nc")
-    assert "no latitude or longitude found; it has" in local(files=f"{tmp_path}/a.nc").problems()[0]
+    assert "no latitude or longitude found; it has" in local(files=f"{tmp_path}/a.nc").problems(RAW)[0]
 
 
 def test_nothing_is_written_beside_the_files(tmp_path):

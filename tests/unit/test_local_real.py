@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ import xarray as xr
 from regimebench import registry
 from regimebench.preprocess import prepare
 
+RAW = Path("raw")  # where nothing has been fetched
+
 SPEC = registry.dataset("local")
 
 
 def local(**params):
     data = registry.load(SPEC)(**{**SPEC.parameters, **params})
-    assert data.problems() == []
+    assert data.problems(RAW) == []
     return data
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from synthetic_plans import DECLARED, DEFAULTS
 
 from datasets.synthetic.dataset import Plugin
 from regimebench.dataset import DataError
+
+RAW = Path("raw")  # where nothing has been fetched
 
 TINY = {**DEFAULTS, **DECLARED["smoke"]}
 FAMILIES = ["centroids", "subspaces", "waves", "dynamics"]
@@ -125,7 +128,7 @@ def test_smallest_sizes_work(tmp_path, family):
 )
 def test_impossible_settings_are_sentences_that_say_what_is_allowed(tmp_path, name, value, allowed):
     plugin = Plugin(**{**TINY, name: value})
-    assert len(plugin.problems()) == 1
+    assert len(plugin.problems(RAW)) == 1
     with pytest.raises(DataError) as error:
         plugin.download(tmp_path)
     assert repr(name) in str(error.value)
@@ -134,13 +137,13 @@ def test_impossible_settings_are_sentences_that_say_what_is_allowed(tmp_path, na
 
 
 def test_all_problems_are_listed_at_once():
-    assert len(Plugin(**{**TINY, "family": "x", "n_days": 0, "seed": -1}).problems()) == 3
-    assert Plugin(**TINY).problems() == []
+    assert len(Plugin(**{**TINY, "family": "x", "n_days": 0, "seed": -1}).problems(RAW)) == 3
+    assert Plugin(**TINY).problems(RAW) == []
 
 
 def test_a_missing_parameter_is_named():
     without = {name: value for name, value in TINY.items() if name != "seed"}
-    assert "'seed' is missing" in Plugin(**without).problems()[0]
+    assert "'seed' is missing" in Plugin(**without).problems(RAW)[0]
 
 
 def test_reading_before_download_says_what_to_do(tmp_path):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from datasets.local import days, grid
-from datasets.local.choose import SPACE, Catalogue, Wanted, piece, without_expver
-from datasets.local.files import Part
+from datasets.blocks import days, grid
+from datasets.blocks.choose import SPACE, Catalogue, Wanted, piece, without_expver
+from datasets.blocks.files import Part
 from regimebench.dataset import DataError
 
 FIELD_ATTRIBUTES = ("units", "long_name", "standard_name", "cell_methods")

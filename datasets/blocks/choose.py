@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from datasets.local.files import NAMES, Part, fields_of, levels
+from datasets.blocks.files import NAMES, Part, fields_of, levels
 from regimebench.dataset import DataError
 
 Catalogue = dict[str, dict[float | None, list[Part]]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from datasets.local.files import NAMES
+from datasets.blocks.files import NAMES
 from regimebench.dataset import DataError
 
 REDUCERS = {"mean": np.mean, "sum": np.sum, "min": np.min, "max": np.max}

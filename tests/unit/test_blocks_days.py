@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from datasets.local import days
+from datasets.blocks import days
 from regimebench.dataset import DataError
 
 NO_PERIOD = {"year": None, "start": None, "end": None, "months": None}

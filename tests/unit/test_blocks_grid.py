@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.local.grid import coarsen, take, window
+from datasets.blocks.grid import coarsen, take, window
 from regimebench.dataset import DataError
 
 LAT = np.arange(90, -91, -2.5)
