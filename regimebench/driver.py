@@ -20,13 +20,15 @@ class CannotStart(SystemExit):
 
 
 def prepare_environment() -> None:
-    """Let jobs use this interpreter and notice this process's death.
+    """Let jobs use this interpreter, notice this process's death, and know whether somebody is watching.
 
     Jobs call ``python``; Snakemake may have been started by its path, with another ``python`` first on PATH. The fit
-    supervisor stops its worker when the process named in ``REGIMEBENCH_DRIVER_PID`` is gone.
+    supervisor stops its worker when the process named in ``REGIMEBENCH_DRIVER_PID`` is gone. With ``REGIMEBENCH_TTY``
+    long work draws a progress bar on the terminal, although its output goes to a log file.
     """
     os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
     os.environ["REGIMEBENCH_DRIVER_PID"] = str(os.getpid())
+    os.environ["REGIMEBENCH_TTY"] = str(int(sys.stderr.isatty()))
 
 
 def make_plan(settings: Mapping[str, Any], files: Iterable[Any]) -> Plan:

@@ -87,9 +87,9 @@ def test_one_rule_per_method_can_be_addressed():
     assert "mem_mb=12345" in block[: block.index("\n\n") if "\n\n" in block else 2000]
 
 
-def test_snakemake_repeats_downloads_and_nothing_else():
-    rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk") if "retries:" in path.read_text()}
-    assert rules == {"download"}
+def test_snakemake_repeats_nothing():
+    """Fits keep records of their failures, downloads repeat what is worth repeating: a wrong key is wrong four times."""
+    assert not [path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk") if "retries:" in path.read_text()]
     assert "retries" not in (ROOT / "profiles" / "default" / "profile.yaml").read_text()
 
 

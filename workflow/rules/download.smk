@@ -9,7 +9,6 @@ rule download:
         f"{RESULTS}/logs/download/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/download/{{dataset}}.jsonl"
-    retries: 3
     conda:
         "../../environment.yml"
     params:
