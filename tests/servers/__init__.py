@@ -1,0 +1,1 @@
+"""Servers on the loopback interface that treat a client as the real services do."""
