@@ -1,0 +1,144 @@
+"""Parts: the pieces that a data set is fetched in, each one file with a record of where it came from beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One request and the file that answers it.
+
+    Parameters
+    ----------
+    stem : str
+        Name for humans, such as ``2021-03``.
+    suffix : str
+        Of the file, such as ``.nc``.
+    source : str
+        Collection of the Climate Data Store, or data provider.
+    request : dict
+        JSON. For files over HTTPS ``{"urls": [...]}``, the preferred address first.
+    """
+
+    stem: str
+    suffix: str
+    source: str
+    request: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Eight hexadecimal digits that change with the request, so that no file answers another one."""
+        text = json.dumps([self.source, self.request], sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def file(self, folder: Path) -> Path:
+        """Return the part's file in a folder."""
+        return folder / f"{self.stem}.{self.key}{self.suffix}"
+
+    def record(self, folder: Path) -> Path:
+        """Return the part's record in a folder."""
+        return folder / f"{self.file(folder).name}.json"
+
+
+class Accept(Protocol):
+    """Checks what arrived, so that a bad answer never becomes a part."""
+
+    def __call__(self, received: Path, target: Path, part: Part) -> None:
+        """Turn complete, verified bytes into ``target`` in one step (``os.replace``), or raise DataError.
+
+        Parameters
+        ----------
+        received : Path
+            The bytes as the service sent them, under a temporary name in the folder of ``target``. It may be moved.
+        target : Path
+            ``part.file(folder)``.
+        part : Part
+            What was asked for.
+
+        Raises
+        ------
+        DataError
+            If the content is not what was asked for; nothing is at ``target`` then.
+        """
+
+
+def read_record(part: Part, folder: Path) -> dict[str, Any]:
+    """Return a part's record; empty if there is none, or none that can be read."""
+    try:
+        record = json.loads(part.record(folder).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_record(part: Part, folder: Path, record: Mapping[str, Any]) -> None:
+    """Write a part's record in one step: a reader sees the old one or the new one."""
+    path = part.record(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(record, file, indent=1, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_done(part: Part, folder: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a part whose file is in place, with the file's size and SHA-256."""
+    path = part.file(folder)
+    with open(path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    described = {"source": part.source, "request": part.request, **record}
+    write_record(part, folder, {**described, "state": DONE, "bytes": path.stat().st_size, "sha256": sha256})
+
+
+def is_complete(part: Part, folder: Path) -> bool:
+    """Return whether the part's record says done and its file is there with the recorded size."""
+    record = read_record(part, folder)
+    try:
+        return record.get("state") == DONE and part.file(folder).stat().st_size == record["bytes"]
+    except (OSError, KeyError):
+        return False
+
+
+def missing(parts: Iterable[Part], folder: Path) -> list[Part]:
+    """Return the parts that are still to be fetched."""
+    return [part for part in parts if not is_complete(part, folder)]
+
+
+def provenance(parts: Iterable[Part], folder: Path) -> list[dict[str, Any]]:
+    """Return for each part that is there what its record says, JSON-ready: addresses without their query."""
+    return [
+        {"file": part.file(folder).name, **_public(read_record(part, folder))}
+        for part in parts
+        if is_complete(part, folder)
+    ]
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, as records hold it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _public(value: Any) -> Any:
+    """Drop user, password, query and fragment, which may be signatures, from every address in a JSON value."""
+    if isinstance(value, Mapping):
+        return {key: _public(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_public(item) for item in value]
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        parts = urlsplit(value)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return value
