@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,12 @@ WHOLE: Mapping[str, Any] = {
 log = logging.getLogger(__name__)
 
 
-def read_fields(paths: Sequence[Path], progress: Progress = no_progress, **choice: Any) -> xr.Dataset:
+def read_fields(
+    paths: Sequence[Path],
+    progress: Progress = no_progress,
+    edit: Callable[[Part], Iterable[Part]] | None = None,
+    **choice: Any,
+) -> xr.Dataset:
     """Return the chosen variables as daily fields, latitude descending and longitude ascending.
 
     Parameters
@@ -44,6 +49,8 @@ def read_fields(paths: Sequence[Path], progress: Progress = no_progress, **choic
         NetCDF or GRIB files and Zarr folders.
     progress : Progress
         Told which variable is being read.
+    edit : callable, optional
+        Makes of each open file the parts to read instead: other names, other times.
     **choice
         What to take, by the names in :data:`WHOLE`; the rest stays whole.
 
@@ -59,6 +66,8 @@ def read_fields(paths: Sequence[Path], progress: Progress = no_progress, **choic
     _refuse(parameter_problems(params))
     parts, problems = opened(paths, params)
     _refuse(problems)
+    if edit is not None:
+        parts = [edited for part in parts for edited in edit(part)]
     chosen, held, problems = chosen_variables(parts, params)
     _refuse(problems)
     notes: list[str] = []
