@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,11 @@ def _build(settings: dict[str, Any], scores: Path, runs: Path, printed: Path) ->
     built = {"standard": standard_tables(results), "paper": paper_tables(results, published)}
     if results.references:
         built["truth"] = truth_tables(results)
-    return built
+    choice = notes.choice(settings)
+    return {
+        protocol: ([replace(table, notes=[*table.notes, *choice]) for table in made], data)
+        for protocol, (made, data) in built.items()
+    }
 
 
 def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:

@@ -113,6 +113,7 @@ def table_settings(plan: Plan, dataset: str) -> dict[str, Any]:
         "dataset": dataset,
         "title": entry.title,
         "published": entry.published,
+        "ours": entry.spec.meta.get("ours"),
         "preprocess": entry.preprocess,
         "n_clusters": entry.n_clusters,
         "budget": plan.budget,

@@ -27,6 +27,11 @@ def budget(settings: dict[str, Any]) -> str:
     return " Smoke budget: iterative methods are cut short, so their rows show that they run, not what they can do."
 
 
+def choice(settings: dict[str, Any]) -> list[str]:
+    """Return the note on what the papers do not say about their data and the data set of this name chooses."""
+    return [f"Our choice, not the papers': {settings['ours']}"] if settings["ours"] else []
+
+
 def legend(results: Results) -> list[str]:
     """Return the notes on kinds of rows."""
     rows = results.rows

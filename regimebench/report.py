@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from regimebench import __version__
+from regimebench import __version__, notes
 from regimebench.aggregate import tables_of
 from regimebench.cube import read_cube
 from regimebench.dataset import Cube
@@ -55,6 +55,7 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
     return {
         "title": settings["title"],
         "facts": _facts(cube, settings),
+        "choice": notes.choice(settings),
         "tables": tables_of(settings, results / name),
         "figures": [(os.path.relpath(path, base), caption) for path, caption in figures],
         "files": [(os.path.relpath(path, base), path.name) for path in sorted((results / "tables").glob(f"{name}.*"))],

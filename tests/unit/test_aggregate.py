@@ -13,6 +13,7 @@ SETTINGS = {
     "dataset": "toy",
     "title": "Toy",
     "published": "toy_data",
+    "ours": "the region, which no paper names.",
     "preprocess": "standard",
     "n_clusters": 3,
     "budget": "full",
@@ -99,6 +100,17 @@ def test_printed_numbers_stand_beside_ours_with_the_difference(made):
     numbers = pd.read_csv(made / "toy.paper.csv").set_index("address")
     assert numbers.loc["alpha", "table-9:silhouette:difference"] == pytest.approx(0.05)
     assert np.isnan(numbers.loc["beta", "table-9:silhouette"])
+
+
+@pytest.mark.parametrize("protocol", ["paper", "standard", "truth"])
+def test_what_the_papers_do_not_say_is_marked_as_our_choice_under_every_table(made, protocol):
+    tables = (made / f"toy.{protocol}.md").read_text().split("## ")[1:]
+    assert all("- Our choice, not the papers': the region, which no paper names." in table for table in tables)
+
+
+def test_data_that_the_papers_describe_carry_no_such_note(made):
+    tables = tables_of({**SETTINGS, "ours": None}, made)
+    assert not [note for table in tables for note in table.notes if note.startswith("Our choice")]
 
 
 def test_a_printed_variance_is_set_beside_the_padded_and_the_unpadded_one(made):
