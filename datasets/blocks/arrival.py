@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Range", "arrival_problems"]
 
-BLOCK_VALUES = 2**22  # values held at a time, 16 MiB in single precision
+BLOCK_VALUES = 2**20  # values looked at together; decoding and the checks hold some twenty bytes for each
 
 # Spellings of a unit by the services we know; the first is the one for sentences.
 KELVIN = ("K", "degK", "deg K", "kelvin", "Kelvin")
@@ -187,7 +187,11 @@ def _variable_problems(array: xr.DataArray, allowed: Range, labels: np.ndarray) 
         yield f"{name} has the dimensions {tuple(array.dims)}; one of time and two of space are needed"
         return
     array = array if dims else array.expand_dims(clock)
-    scan = _scan(array, dims[0] if dims else clock)
+    try:
+        scan = _scan(array, dims[0] if dims else clock)
+    except (OSError, RuntimeError) as error:  # of the HDF5 library, for damaged chunks
+        yield f"{name} cannot be read ({error})"
+        return
     if unit in allowed.units or not unit:
         yield from _range_problems(name, scan, allowed, labels)
     yield from _missing_problems(name, scan, allowed, labels)
@@ -209,8 +213,8 @@ def _range_problems(name: str, scan: _Scan, allowed: Range, labels: np.ndarray) 
     inside = allowed.low <= low + ZERO_CELSIUS and high + ZERO_CELSIUS <= allowed.high
     hint = "; the values look like degC" if unit == "K" and inside else ""
     yield (
-        f"{name} has the value {value:.6g} on {labels[step]} ({outside.sum()} such times); {allowed.low:g} to "
-        f"{allowed.high:g} {unit} are possible{hint}"
+        f"{name} has the value {value:.6g} on {labels[step]}, outside the possible {allowed.low:g} to {allowed.high:g} "
+        f"{unit} ({outside.sum()} of {labels.size} times are){hint}"
     )
 
 
@@ -239,6 +243,7 @@ def _dead_problems(name: str, scan: _Scan, allowed: Range, labels: np.ndarray) -
         if not allowed.vanishes:
             yield f"{name} is 0 in every cell at every time; the service failed to read it"
     elif scan.zero.any() and not allowed.vanishes:
-        yield f"{name} is 0 in every cell on {scan.zero.sum()} of {labels.size} times, first on {labels[scan.zero][0]}"
+        times = f"{scan.zero.sum()} of {labels.size} times, the first {labels[np.argmax(scan.zero)]}"
+        yield f"{name} is 0 in every cell at {times}; the service failed to read it there"
     elif scan.constant and labels.size > 1 and np.isfinite(scan.low).any():
         yield f"{name} is the same field at all {labels.size} times"

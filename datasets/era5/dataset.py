@@ -1,0 +1,135 @@
+"""ERA5 daily means over the North Atlantic, from the Climate Data Store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets.blocks.parts import missing, provenance
+from datasets.era5.plan import COLLECTIONS, first_and_last, needs_next_hour, plan
+from datasets.era5.settings import setting_problems
+from datasets.era5.variables import VARIABLES
+from regimebench.dataset import DataError, Dataset
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+DOIS = {"daily-statistics": "10.24381/cds.4991cf48", "hourly": "10.24381/cds.adbb2d47"}
+TITLES = {
+    "daily-statistics": "ERA5 post-processed daily statistics on single levels from 1940 to present",
+    "hourly": "ERA5 hourly data on single levels from 1940 to present",
+}
+LICENCE = "CC-BY 4.0, https://creativecommons.org/licenses/by/4.0/"
+ATTRIBUTION = (
+    "Contains modified Copernicus Climate Change Service information {years}. Neither the European Commission nor "
+    "ECMWF is responsible for any use that may be made of the Copernicus information or data it contains."
+)
+REFERENCE = "Hersbach et al. (2020): The ERA5 global reanalysis, https://doi.org/10.1002/qj.3803"
+
+
+class Plugin(Dataset):
+    """ERA5 on single levels as daily fields; ``dataset.yaml`` describes the parameters."""
+
+    def problems(self, folder: Path) -> list[str]:
+        """Return wrong parameters, and missing credentials if something is still to be fetched."""
+        found = setting_problems(self.params)
+        if found or not missing(plan(self.params), folder):
+            return found
+        from datasets.blocks.credentials import credential_problems
+
+        return credential_problems()
+
+    def origin(self) -> dict[str, Any]:
+        """Return nothing: every file names the request it answers, and what still fits is used again."""
+        return {}
+
+    def download(self, folder: Path) -> None:
+        """Fetch the parts that are not there yet; each is checked before it is kept.
+
+        Raises
+        ------
+        DataError
+            For wrong parameters, for what the service refuses, and for answers that are not what was asked for.
+        """
+        from datasets.blocks.cds import fetch_cds
+        from datasets.era5.members import accept
+
+        self._refuse_settings()
+        fetch_cds(plan(self.params), folder, accept, self.progress, self._about())
+
+    def provenance(self, folder: Path) -> list[dict[str, Any]]:
+        """Return request, job, checksum, licence and time of each part, and how many of its steps are preliminary."""
+        from datasets.blocks.files import open_parts
+        from datasets.era5.members import member_files, preliminary_steps
+
+        described = provenance(plan(self.params), folder)
+        for record in described:
+            opened = [item for path in member_files(folder / record["file"]) for item in open_parts(path, {})]
+            record["preliminary_steps"] = max(map(preliminary_steps, opened), default=0)
+            for item in opened:
+                item.fields.close()
+        return described
+
+    def open(self, folder: Path) -> xr.Dataset:
+        """Return the daily means in the order of ``variables``, latitude descending and longitude ascending.
+
+        Raises
+        ------
+        DataError
+            If a part is missing or damaged, or parts do not fit together.
+        """
+        from datasets.blocks.reading import read_fields
+        from datasets.era5.members import hours_begin_at_stamp, member_files, named
+
+        self._refuse_settings()
+        shift = needs_next_hour(self.params)
+        fields = read_fields(
+            [path for part in plan(self.params) for path in member_files(part.file(folder))],
+            self.progress,
+            edit=lambda part: hours_begin_at_stamp(named(part)) if shift else [named(part)],
+            variables=list(self.params["variables"]),
+            box=list(self.params["area"]),
+            year=self.params["year"],
+        )
+        return self._described(fields)
+
+    def _refuse_settings(self) -> None:
+        if found := setting_problems(self.params):
+            raise DataError("\n".join(found))
+
+    def _years(self) -> str:
+        return "-".join(dict.fromkeys(map(str, first_and_last(self.params["year"]))))
+
+    def _about(self) -> dict[str, str]:
+        product = self.params["product"]
+        return {
+            "title": TITLES[product],
+            "licence": LICENCE,
+            "attribution": ATTRIBUTION.format(years=self._years()),
+            "doi": DOIS[product],
+        }
+
+    def _described(self, fields: xr.Dataset) -> xr.Dataset:
+        """Write what the fields are into their attributes."""
+        product, about = self.params["product"], self._about()
+        hours = "00 to 23 of the same day, as they are stamped" if self.params["flux_day"] == "paper" else "01 to 24"
+        for name, field in fields.data_vars.items():
+            variable = VARIABLES[str(name)]
+            field.attrs = {
+                "units": variable.range.units[0],
+                "long_name": variable.long_name,
+                "standard_name": variable.standard_name,
+                "cell_methods": "time: mean",
+            }
+            if variable.accumulated:
+                unit = variable.range.units[0]
+                field.attrs["comment"] = f"mean of hourly accumulations, {unit} per hour, over the hours {hours} UTC"
+        fields.attrs = {
+            "title": f"ERA5 daily means {self._years()}",
+            "institution": "European Centre for Medium-Range Weather Forecasts",
+            "source": f"Copernicus Climate Data Store, {COLLECTIONS[product]}, https://doi.org/{about['doi']}",
+            "license": about["licence"],
+            "references": REFERENCE,
+            "comment": "; ".join(filter(None, [about["attribution"], fields.attrs.get("comment")])),
+        }
+        return fields
