@@ -112,7 +112,7 @@ class Plugin(Dataset):
     def _described(self, fields: xr.Dataset) -> xr.Dataset:
         """Write what the fields are into their attributes."""
         product, about = self.params["product"], self._about()
-        hours = "00 to 23 of the same day, as they are stamped" if self.params["flux_day"] == "paper" else "01 to 24"
+        stamps = "00:00 to 23:00" if self.params["flux_day"] == "paper" else "01:00 to 24:00"
         for name, field in fields.data_vars.items():
             variable = VARIABLES[str(name)]
             field.attrs = {
@@ -123,7 +123,7 @@ class Plugin(Dataset):
             }
             if variable.accumulated:
                 unit = variable.range.units[0]
-                field.attrs["comment"] = f"mean of hourly accumulations, {unit} per hour, over the hours {hours} UTC"
+                field.attrs["comment"] = f"mean of hourly accumulations ({unit} per hour) stamped {stamps} UTC"
         fields.attrs = {
             "title": f"ERA5 daily means {self._years()}",
             "institution": "European Centre for Medium-Range Weather Forecasts",
