@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from datasets.blocks import days, grid
-from datasets.blocks.choose import SPACE, Catalogue, Wanted, piece, without_expver
+from datasets.blocks import days, grid, lambert
+from datasets.blocks.choose import SPACE, Catalogue, Wanted, piece, position_problem, without_expver
 from datasets.blocks.files import Part
 from regimebench.dataset import DataError
 
 FIELD_ATTRIBUTES = ("units", "long_name", "standard_name", "cell_methods")
 FILE_ATTRIBUTES = ("title", "institution", "license", "references")
 SOURCES_NAMED = 8
+LATEST = np.datetime64("2262-01-01", "ns")  # of an empty file
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,8 @@ def read(
     ready: Mapping[str, Prepared],
     params: Mapping[str, Any],
     notes: list[str],
-    progress: Callable[[str, int, int], None],
 ) -> xr.Dataset:
-    """Return the daily fields, on the days that all variables have.
+    """Return the daily fields, still lazy, on the days that all variables have.
 
     Raises
     ------
@@ -64,8 +64,7 @@ def read(
     """
     rules = params["resample"]
     done: dict[str, xr.DataArray] = {}
-    for number, (name, item) in enumerate(ready.items()):
-        progress(f"reading {name}", number, len(ready))
+    for name, item in ready.items():
         how = rules.get(name, "mean") if isinstance(rules, Mapping) else rules
         done[name] = days.daily(item.array, item.steps_per_day, how)
     common = reduce(np.intersect1d, [array["time"].values for array in done.values()])
@@ -78,7 +77,10 @@ def read(
     place = {key: first[key] for key in SPACE if key in first.coords}
     for array in done.values():
         array.attrs = {key: value for key, value in array.attrs.items() if key in FIELD_ATTRIBUTES}
-    fields = {name: array.sel(time=common).drop_vars(SPACE, errors="ignore") for name, array in done.items()}
+    fields = {
+        name: days.only(array, np.isin(array["time"].values, common)).drop_vars(SPACE, errors="ignore")
+        for name, array in done.items()
+    }
     return grid.coarsen(xr.Dataset(fields).assign_coords(place), params["coarsen"])
 
 
@@ -88,28 +90,36 @@ def _variable(choice: Wanted, parts: Sequence[Part], params: Mapping[str, Any], 
         where = f"{choice.name} in {part.path}"
         array = piece(part, choice)
         place = grid.window(*_positions(part), params["box"], params["size"], params["coarsen"])
-        pieces[where] = days.with_time(without_expver(grid.take(array, place), notes), where)
+        pieces[where] = days.with_time(without_expver(grid.take(array, place, str(part.path)), notes), where)
     _check_same_grid(pieces)
     array = days.in_order(_joined(list(pieces.values())), choice.name)
+    if choice.name in (params["accumulated"] or ()):
+        array = days.hour_before(array)
     array = days.in_period(array, params, choice.name)
     return Prepared(*days.complete(array, choice.name, notes))
 
 
 def _positions(part: Part) -> tuple[np.ndarray, np.ndarray]:
-    missing = [key for key in ("lat", "lon") if key not in part.fields.variables]
-    if missing:
-        raise DataError(
-            f"{part.path}: no latitude or longitude found; it has {', '.join(map(str, part.fields.variables))}"
-        )
-    return part.fields["lat"].values, part.fields["lon"].values
+    """Return latitude and longitude of a file's cells, from its projection if it does not hold them."""
+    fields = part.fields
+    if {"lat", "lon"} <= set(fields.variables):
+        lat, lon = fields["lat"].values, fields["lon"].values
+    elif (mapping := _mapping(part)) and {"y", "x"} <= set(fields.coords):
+        lat, lon = lambert.positions(mapping, fields["y"].values, fields["x"].values, str(part.path))
+    else:
+        raise DataError(f"{part.path}: no latitude or longitude found; it has {', '.join(map(str, fields.variables))}")
+    if trouble := position_problem(lat, lon):
+        raise DataError(f"{part.path}: {trouble}")
+    return lat, lon
 
 
 def _joined(pieces: Sequence[xr.DataArray]) -> xr.DataArray:
-    """Return the pieces of one variable, one after the other in time."""
+    """Return the pieces of one variable, one after the other in time, so that they need not be sorted step by step."""
     if len(pieces) == 1:
         return pieces[0]
     place = {key: pieces[0][key] for key in SPACE if key in pieces[0].coords}
-    aligned = [array.assign_coords(place) for array in pieces]
+    in_time = sorted(pieces, key=lambda array: array["time"].values.min(initial=LATEST))
+    aligned = [array.assign_coords(place).assign_attrs(pieces[0].attrs) for array in in_time]
     return xr.concat(aligned, "time", coords="minimal", compat="override", join="override", combine_attrs="override")
 
 
@@ -147,8 +157,11 @@ def attributes(parts: Sequence[Part], notes: Sequence[str]) -> dict[str, str]:
 
 def grid_mapping(parts: Sequence[Part]) -> dict[str, Any]:
     """Return the map projection of the files as a coordinate ``crs``, empty if they have none."""
-    for part in parts:
-        for name in part.fields.variables:
-            if "grid_mapping_name" in part.fields[name].attrs:
-                return {"crs": ((), 0, part.fields[name].attrs)}
-    return {}
+    mapping = next(filter(None, map(_mapping, parts)), None)
+    return {"crs": ((), 0, mapping)} if mapping else {}
+
+
+def _mapping(part: Part) -> dict[str, Any]:
+    """Return the attributes of a file's grid mapping variable, empty if it has none."""
+    found = (part.fields[name].attrs for name in part.fields.variables)
+    return next((dict(attrs) for attrs in found if "grid_mapping_name" in attrs), {})

@@ -14,6 +14,7 @@ from regimebench.dataset import DataError
 
 Catalogue = dict[str, dict[float | None, list[Part]]]
 SPACE = ("lat", "lon", "y", "x")
+FILES_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,37 @@ def _levels(name: str, options: Any, held: dict[float | None, list[Part]]) -> tu
     if missing:
         return [], [f"variables: {name!r} has no level {missing[0]}; its levels are {shown}"]
     return [Wanted(name, float(value), f"{label}{value:g}" if several else label) for value in asked], []
+
+
+def nothing_held(parts: Sequence[Part]) -> str:
+    """Return the sentence for files without any field that changes in time, which says what they hold instead."""
+    text = "files: none of them holds a field that changes in time over latitude and longitude"
+    return "; ".join([text, *(f"{part.path} {_instead(part)}" for part in parts[:FILES_NAMED])])
+
+
+def _instead(part: Part) -> str:
+    static = [
+        f"{name!r} ({' x '.join(str(size) for size in array.shape)})"
+        for name, array in part.fields.data_vars.items()
+        if array.ndim >= 2
+    ]
+    text = f"holds {', '.join(static)} without a time" if static else "holds no field"
+    if {"lat", "lon"} <= set(part.fields.variables):
+        trouble = position_problem(part.fields["lat"].values, part.fields["lon"].values)
+        text += f", and {trouble}" if trouble else ""
+    return text
+
+
+def position_problem(lat: np.ndarray, lon: np.ndarray) -> str:
+    """Return what is wrong with positions in degrees, empty if nothing."""
+    for name, values, limit in (("latitude", lat, 90.0), ("longitude", lon, 720.0)):
+        wrong = ~(np.abs(values) <= limit + 1e-3)  # also true for NaN
+        if wrong.any():
+            return (
+                f"its {name} is {values[wrong][0]:g} in {wrong.sum()} of {wrong.size} places, a fill value and no "
+                "position; write the coordinates into the file"
+            )
+    return ""
 
 
 def piece(part: Part, choice: Wanted) -> xr.DataArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from regimebench.dataset import DataError
 
 REDUCERS = {"mean": np.mean, "sum": np.sum, "min": np.min, "max": np.max}
 CELL_METHODS = {"mean": "time: mean", "sum": "time: sum", "min": "time: minimum", "max": "time: maximum"}
-BLOCK_VALUES = 2**24  # values read at a time, 128 MiB in double precision
+BLOCK_VALUES = 2**22  # values reduced at a time, 32 MiB in double precision
 
 
 def with_time(array: xr.DataArray, where: str) -> xr.DataArray:
@@ -41,6 +41,25 @@ def with_time(array: xr.DataArray, where: str) -> xr.DataArray:
     if len(steps) > 1:
         array = array.isel(time=np.asarray(array.notnull().any(array.dims[1:])))
     return array
+
+
+def hour_before(array: xr.DataArray) -> xr.DataArray:
+    """Return the array with its stamps an hour earlier.
+
+    ERA5 stamps an accumulated field at the end of its hour: what fell in the last hour of a day is stamped 00:00 of the
+    next (ECMWF, ERA5 data documentation). A stamp an hour earlier lies in the day that the hour belongs to.
+    """
+    return array.assign_coords(time=array["time"].values - np.timedelta64(1, "h"))
+
+
+def only(array: xr.DataArray, keep: np.ndarray) -> xr.DataArray:
+    """Return the steps where ``keep`` is True; a run without a break is cut out, so that no other step is read."""
+    chosen = np.flatnonzero(keep)
+    if chosen.size == keep.size:
+        return array
+    if chosen.size and chosen[-1] - chosen[0] + 1 == chosen.size:
+        return array.isel(time=slice(int(chosen[0]), int(chosen[-1]) + 1))
+    return array.isel(time=chosen)
 
 
 def in_order(array: xr.DataArray, where: str) -> xr.DataArray:
@@ -73,7 +92,7 @@ def in_period(array: xr.DataArray, params: Mapping[str, Any], where: str) -> xr.
         keep &= np.isin(days.astype("datetime64[M]").astype(int) % 12 + 1, list(months))
     if not keep.any():
         raise DataError(f"{where}: the wanted period has no data; there are days from {days.min()} to {days.max()}")
-    return array if keep.all() else array.isel(time=keep)
+    return only(array, keep)
 
 
 def complete(array: xr.DataArray, where: str, notes: list[str]) -> tuple[xr.DataArray, int]:
@@ -98,11 +117,11 @@ def complete(array: xr.DataArray, where: str, notes: list[str]) -> tuple[xr.Data
     if not odd.any():
         return array, usual
     notes.append(f"incomplete days at the ends left out: {', '.join(map(str, days[odd]))}")
-    return array.isel(time=np.isin(steps, days[~odd])), usual
+    return only(array, np.isin(steps, days[~odd])), usual
 
 
 def daily(array: xr.DataArray, usual: int, how: str) -> xr.DataArray:
-    """Reduce a (time, y, x) array of complete days, in blocks, and load it; daily data pass unchanged.
+    """Reduce a (time, y, x) array of complete days, still lazy, block by block; daily data pass unchanged.
 
     Parameters
     ----------
@@ -113,19 +132,36 @@ def daily(array: xr.DataArray, usual: int, how: str) -> xr.DataArray:
     how : {"mean", "sum", "min", "max"}
         A missing step makes the day missing.
     """
-    days = array["time"].values[::usual].astype("datetime64[D]")
-    shape = array.shape[1:]
-    values = np.empty((days.size, *shape), dtype=np.float32)
-    block = max(1, BLOCK_VALUES // (usual * max(1, int(np.prod(shape)))))
-    for first in range(0, days.size, block):
-        last = min(first + block, days.size)
-        part = array.isel(time=slice(first * usual, last * usual)).values.astype(np.float64)
-        values[first:last] = REDUCERS[how](part.reshape(last - first, usual, *shape), axis=1)
+    cells = max(1, int(np.prod(array.shape[1:])))
+    if not array.chunks:
+        array = array.chunk({"time": usual * max(1, BLOCK_VALUES // (usual * cells))})
+    blocks = array.data.rechunk({0: _whole_days(array.chunks[0], usual)})
+    data = blocks.map_blocks(
+        _reduced,
+        usual,
+        REDUCERS[how],
+        dtype=np.float32,
+        chunks=(tuple(steps // usual for steps in blocks.chunks[0]), *blocks.chunks[1:]),
+        meta=np.empty((0, 0, 0), dtype=np.float32),
+    )
     attrs: dict[str, Any] = dict(array.attrs)
     if usual > 1:
         attrs["cell_methods"] = CELL_METHODS[how]
+    days = array["time"].values[::usual].astype("datetime64[D]").astype("datetime64[ns]")
     coords = {key: array[key] for key in array.coords if key != "time"}
-    return xr.DataArray(values, coords={**coords, "time": days.astype("datetime64[ns]")}, dims=array.dims, attrs=attrs)
+    return xr.DataArray(data, coords={**coords, "time": days}, dims=array.dims, attrs=attrs)
+
+
+def _whole_days(blocks: Sequence[int], usual: int) -> tuple[int, ...]:
+    """Return the sizes of blocks with their borders moved back to the beginning of a day."""
+    ends = np.unique(np.cumsum(blocks) // usual * usual)
+    return tuple(int(size) for size in np.diff(np.r_[0, ends[ends > 0]]))
+
+
+def _reduced(block: np.ndarray, usual: int, reducer: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return the days of a block of steps; a missing step makes the day missing."""
+    steps = block.astype(np.float64).reshape(-1, usual, *block.shape[1:])
+    return reducer(steps, axis=1).astype(np.float32)
 
 
 def _usual(counts: np.ndarray) -> int:

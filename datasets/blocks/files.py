@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets.blocks.archives import MAGIC as ZIP_MAGIC
 from regimebench.dataset import DataError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def is_zarr(path: Path) -> bool:
 
 
 def kind(path: Path) -> str:
-    """Return ``netcdf``, ``grib`` or ``zarr``, judged by content.
+    """Return ``netcdf``, ``grib``, ``zarr`` or ``zip``, judged by content.
 
     Raises
     ------
@@ -84,10 +85,8 @@ def kind(path: Path) -> str:
             start = file.read(4)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from error
-    if start[:2] == b"PK":
-        raise DataError(
-            f"{path} is a ZIP archive, as the Climate Data Store sends them; unpack it and name its members"
-        )
+    if start in ZIP_MAGIC:
+        return "zip"
     if start not in MAGIC:
         raise DataError(f"{path} is neither NetCDF, GRIB nor Zarr (it begins with {start!r})")
     return MAGIC[start]
@@ -111,6 +110,8 @@ def open_parts(path: Path, select: dict[str, Any]) -> list[Part]:
     import xarray as xr
 
     what = kind(path)
+    if what == "zip":
+        raise DataError(f"{path} is a ZIP archive inside another; unpack it and name its members")
     try:
         if what == "grib":
             import cfgrib

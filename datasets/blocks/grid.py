@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import dask.array
 import numpy as np
 import xarray as xr
 
 from regimebench.dataset import DataError
 
 TOLERANCE = 1e-4  # degrees; single-precision coordinates are not exact
+BLOCK_VALUES = 2**22  # values read at a time, 16 MiB in single precision
+DAY = 24  # blocks end with a day of hourly steps where they can
 
 
 @dataclass(frozen=True)
@@ -152,24 +156,76 @@ def _curvilinear(
     return Window(rows, columns, lat[np.ix_(rows, columns)], lon[np.ix_(rows, columns)])
 
 
-def take(array: xr.DataArray, place: Window) -> xr.DataArray:
-    """Cut a lazily opened array to a window; from here on dask reads it in pieces.
+def take(array: xr.DataArray, place: Window, where: str = "") -> xr.DataArray:
+    """Cut a lazily opened array to a window; from here on dask reads it in blocks of steps.
 
     Only contiguous slices are asked from the file: NetCDF reads scattered columns one by one.
+
+    Parameters
+    ----------
+    array : DataArray
+        With the dimensions of the window, and others.
+    place : Window
+        See :func:`window`.
+    where : str
+        The file, for the error if a block cannot be read.
     """
-    row_name, column_name = ("lat", "lon") if place.lat.ndim == 1 else ("y", "x")
-    for name, index in ((row_name, place.rows), (column_name, place.columns)):
-        pieces = [array.isel({name: piece}).chunk("auto") for piece in _runs(index)]
-        array = (
-            pieces[0]
-            if len(pieces) == 1
-            else xr.concat(pieces, name, coords="minimal", compat="override", join="outer")
-        )
-    dims = (row_name, column_name)
-    where = {"lat": (dims[:1], place.lat), "lon": (dims[1:], place.lon)}
+    dims = ("lat", "lon") if place.lat.ndim == 1 else ("y", "x")
+    rows = [
+        _joined(dims[1], [_in_blocks(array.isel({dims[0]: r, dims[1]: c}), dims, where) for c in _runs(place.columns)])
+        for r in _runs(place.rows)
+    ]
+    positions = {"lat": (dims[:1], place.lat), "lon": (dims[1:], place.lon)}
     if place.lat.ndim == 2:
-        where = {"lat": (dims, place.lat), "lon": (dims, place.lon)}
-    return array.assign_coords(where)
+        positions = {"lat": (dims, place.lat), "lon": (dims, place.lon)}
+    return _joined(dims[0], rows).assign_coords(positions)
+
+
+def _joined(dim: str, pieces: Sequence[xr.DataArray]) -> xr.DataArray:
+    if len(pieces) == 1:
+        return pieces[0]
+    return xr.concat(pieces, dim, coords="minimal", compat="override", join="outer")
+
+
+def _in_blocks(array: xr.DataArray, space: tuple[str, str], where: str) -> xr.DataArray:
+    """Return the array as dask reads it: whole fields, of a bounded number of steps at a time."""
+    chunks = dict(array.sizes)
+    room = max(1, BLOCK_VALUES // max(1, array.sizes[space[0]] * array.sizes[space[1]]))
+    for dim in sorted(set(array.dims) - set(space), key=lambda dim: -array.sizes[dim]):
+        steps = min(chunks[dim], room)
+        if DAY < steps < chunks[dim]:
+            steps -= steps % DAY
+        chunks[dim] = steps
+        room = max(1, room // steps)
+    blocks = dask.array.from_array(
+        _Reader(array, where),
+        chunks=tuple(chunks[dim] for dim in array.dims),
+        name=False,
+        asarray=False,
+        fancy=False,
+        meta=np.empty((0,) * array.ndim, dtype=array.dtype),
+    )
+    return array.copy(data=blocks)
+
+
+class _Reader:
+    """An array in a file, for dask; a block that cannot be read is an error that names the file."""
+
+    def __init__(self, array: xr.DataArray, where: str) -> None:
+        self.array, self.where = array, where
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, key: tuple[slice, ...]) -> np.ndarray:
+        try:
+            return self.array[key].values
+        except MemoryError:
+            raise
+        except Exception as error:
+            # The engines raise whatever their C library or codec raises; the user needs the file's name.
+            raise DataError(
+                f"{self.where} cannot be read ({type(error).__name__}: {error}); the file is damaged, changed or gone: "
+                "fetch it again"
+            ) from error
 
 
 def _runs(index: np.ndarray) -> list[slice]:
@@ -185,9 +241,44 @@ def _runs(index: np.ndarray) -> list[slice]:
 
 
 def coarsen(fields: xr.Dataset, factor: int) -> xr.Dataset:
-    """Return means over blocks of ``factor`` x ``factor`` cells (of those that have values); incomplete blocks go."""
+    """Return means over blocks of ``factor`` x ``factor`` cells (of those that have values); incomplete blocks go.
+
+    Parameters
+    ----------
+    fields : Dataset
+        (time, lat, lon), or (time, y, x) with two-dimensional positions; lazy fields stay lazy.
+    factor : int
+        Cells per block in each direction.
+    """
     if factor == 1:
         return fields
     dims = ("lat", "lon") if "lat" in fields.dims else ("y", "x")
+    sides = dict.fromkeys(dims, factor)
     with xr.set_options(keep_attrs=True):
-        return fields.coarsen(dict.fromkeys(dims, factor), boundary="trim").mean().astype(np.float32)
+        # Positions as xarray takes them; fields by hand, because dask would add in another order than numpy.
+        places = fields.drop_vars(fields.data_vars).coarsen(sides, boundary="trim").mean()
+    means = {
+        name: xr.apply_ufunc(
+            _block_means,
+            array.chunk(dict.fromkeys(dims, -1)) if array.chunks else array,
+            factor,
+            input_core_dims=[dims, ()],
+            output_core_dims=[dims],
+            exclude_dims=set(dims),
+            dask="parallelized",
+            dask_gufunc_kwargs={"output_sizes": {dim: fields.sizes[dim] // factor for dim in dims}},
+            output_dtypes=[np.float32],
+            keep_attrs=True,
+        )
+        for name, array in fields.data_vars.items()
+    }
+    return places.assign(means).assign_attrs(fields.attrs)
+
+
+def _block_means(values: np.ndarray, factor: int) -> np.ndarray:
+    """Return means over blocks of the last two axes, NaN where a block has no value."""
+    *before, height, width = (*values.shape[:-2], *(size // factor for size in values.shape[-2:]))
+    blocks = values[..., : height * factor, : width * factor].reshape(*before, height, factor, width, factor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of blocks without a value
+        return np.nanmean(blocks, axis=(-3, -1)).astype(np.float32)

@@ -29,6 +29,7 @@ WHOLE: Mapping[str, Any] = {
     "end": None,
     "months": None,
     "resample": "mean",
+    "accumulated": [],
     "select": {},
 }
 
@@ -41,14 +42,14 @@ def read_fields(
     edit: Callable[[Part], Iterable[Part]] | None = None,
     **choice: Any,
 ) -> xr.Dataset:
-    """Return the chosen variables as daily fields, latitude descending and longitude ascending.
+    """Return the chosen variables as daily fields, lazy (dask), latitude descending and longitude ascending.
 
     Parameters
     ----------
     paths : sequence of path
-        NetCDF or GRIB files and Zarr folders.
+        NetCDF or GRIB files and Zarr folders; they are read when the fields are.
     progress : Progress
-        Told which variable is being read.
+        Told which file is being opened.
     edit : callable, optional
         Makes of each open file the parts to read instead: other names, other times.
     **choice
@@ -58,26 +59,26 @@ def read_fields(
     ------
     DataError
         For wrong settings, files that cannot be opened, unknown variables, incomplete days, a period without data, a
-        time that occurs twice, files on different grids.
+        time that occurs twice, files on different grids; and when the fields are read, for a file that is damaged.
     """
     from datasets.blocks.assemble import attributes, grid_mapping, prepare, read
 
     params = {**WHOLE, **choice}
     _refuse(parameter_problems(params))
-    parts, problems = opened(paths, params)
+    parts, problems = opened(paths, params, progress)
     _refuse(problems)
     if edit is not None:
         parts = [edited for part in parts for edited in edit(part)]
     chosen, held, problems = chosen_variables(parts, params)
     _refuse(problems)
     notes: list[str] = []
-    fields = read(prepare(chosen, held, params, notes), params, notes, progress)
+    fields = read(prepare(chosen, held, params, notes), params, notes)
     for note in notes:
         log.warning("%s", note)
     used = [part for choice in chosen for part in held[choice.source][choice.level]]
     fields = fields.assign_coords(grid_mapping(used)).assign_attrs(attributes(used, notes))
     for part in parts:
-        part.fields.close()
+        part.fields.close()  # xarray opens it again to read; no more files stay open than it allows itself
     return fields
 
 
@@ -108,11 +109,14 @@ def reading_problems(paths: Sequence[Path], params: Mapping[str, Any], complete:
     return []
 
 
-def opened(paths: Sequence[Path], params: Mapping[str, Any]) -> tuple[list[Part], list[str]]:
+def opened(
+    paths: Sequence[Path], params: Mapping[str, Any], progress: Progress = no_progress
+) -> tuple[list[Part], list[str]]:
     """Return the open files and what is wrong with the others."""
     parts: list[Part] = []
     problems: list[str] = []
-    for path in paths:
+    for number, path in enumerate(paths):
+        progress(f"opening {path.name}", number, len(paths))
         try:
             parts += open_parts(path, params["select"] or {})
         except DataError as error:
@@ -122,18 +126,19 @@ def opened(paths: Sequence[Path], params: Mapping[str, Any]) -> tuple[list[Part]
 
 def chosen_variables(parts: Sequence[Part], params: Mapping[str, Any]) -> tuple[list[Wanted], Catalogue, list[str]]:
     """Return the variables to take, what the files hold, and what is wrong with the choice."""
-    from datasets.blocks.choose import catalogue, wanted
+    from datasets.blocks.choose import catalogue, nothing_held, wanted
 
     held = catalogue(parts)
     if not held:
-        return [], held, ["files: none of them holds a field that changes in time over latitude and longitude"]
+        return [], held, [nothing_held(parts)]
     chosen, problems = wanted(params["variables"], held)
-    rules: Any = params["resample"]
     names = [choice.name for choice in chosen]
-    if isinstance(rules, Mapping) and not problems:
+    if not problems:
+        rules = params["resample"] if isinstance(params["resample"], Mapping) else ()
         problems = [
-            f"resample: no variable is called {name!r}; there are {', '.join(names)}"
-            for name in rules
+            f"{key}: no variable is called {name!r}; there are {', '.join(names)}"
+            for key, named in (("resample", rules), ("accumulated", params["accumulated"] or ()))
+            for name in named
             if name not in names
         ]
     return chosen, held, problems

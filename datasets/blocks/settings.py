@@ -11,7 +11,7 @@ REDUCTIONS = ("mean", "sum", "min", "max")
 
 def parameter_problems(params: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the parameters, one sentence each."""
-    checks = (_box, _size, _coarsen, _period, _resample, _select)
+    checks = (_box, _size, _coarsen, _period, _resample, _accumulated, _select)
     return [text for check in checks for text in check(params)]
 
 
@@ -67,6 +67,13 @@ def _resample(params: Mapping[str, Any]) -> Iterator[str]:
             key = "resample" if name is None else f"resample.{name}"
             allowed = ", ".join(REDUCTIONS)
             yield f"{key} is {rule!r}; allowed are {allowed}, or one of them per variable, as in {{tp: sum}}"
+
+
+def _accumulated(params: Mapping[str, Any]) -> Iterator[str]:
+    names = params["accumulated"]
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if names is not None and not (listed and all(isinstance(name, str) for name in names)):
+        yield f"accumulated is {names!r}; it must be a list of variables, as in [tp, ssrd]"
 
 
 def _select(params: Mapping[str, Any]) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasets.blocks.archives import members, unpack
 from datasets.blocks.files import kind, matched
 from datasets.blocks.reading import WHOLE, read_fields, reading_problems
 from datasets.blocks.settings import parameter_problems
@@ -28,7 +30,7 @@ class Plugin(Dataset):
         quick = []
         for path in paths:
             try:
-                if kind(path) != "grib" or path.stat().st_size < GRIB_BYTES_OPENED:
+                if _opens_quickly(path):
                     quick.append(path)
             except DataError as error:
                 problems.append(str(error))
@@ -41,7 +43,9 @@ class Plugin(Dataset):
         return matched(self.params["files"])[0]
 
     def open(self, folder: Path) -> xr.Dataset:
-        """Return the chosen variables as daily fields, latitude descending and longitude ascending.
+        """Return the chosen variables as daily fields, lazy, latitude descending and longitude ascending.
+
+        ZIP archives are unpacked into ``folder``.
 
         Raises
         ------
@@ -53,4 +57,27 @@ class Plugin(Dataset):
         problems += parameter_problems(self.params)
         if problems:
             raise DataError("\n".join(problems))
-        return read_fields(paths, self.progress, **{name: self.params[name] for name in WHOLE})
+        files = [file for path in paths for file in self._unpacked(path, folder)]
+        return read_fields(files, self.progress, **{name: self.params[name] for name in WHOLE})
+
+    def _unpacked(self, path: Path, folder: Path) -> list[Path]:
+        """Return the members of a ZIP archive, unpacked; any other file as it is."""
+        if kind(path) != "zip":
+            return [path]
+        self.progress(f"unpacking {path.name}", 0, 0)
+        place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]  # others may have the same name
+        return unpack(path, folder / f"{path.name}.{place}")
+
+
+def _opens_quickly(path: Path) -> bool:
+    """Return whether a file's coordinates can be read in a moment; an archive is judged by its list of members.
+
+    Raises
+    ------
+    DataError
+        If the file is of no known kind, or an archive that may not be unpacked.
+    """
+    what = kind(path)
+    if what == "zip":
+        members(path)
+    return what in ("netcdf", "zarr") or (what == "grib" and path.stat().st_size < GRIB_BYTES_OPENED)

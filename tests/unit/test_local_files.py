@@ -74,7 +74,7 @@ class TestMatching:
     @pytest.mark.parametrize(
         ("content", "sentence"),
         [
-            (b"PK\x03\x04rest", "is a ZIP archive"),
+            (b"PK\x03\x04rest", "is not a readable ZIP archive"),
             (b"hello", "is neither NetCDF, GRIB nor Zarr"),
             (b"", "is neither NetCDF, GRIB nor Zarr"),
             (b"\x89HDF but not really", "cannot be opened as netcdf"),
