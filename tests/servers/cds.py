@@ -55,6 +55,7 @@ ROUTES = (
     ("results", "GET", r"/api/retrieve/v1/jobs/([\w-]+)/results"),
     ("asset", "GET", r"/cache/.*"),
 )
+STATED = {"failed": "failed", "rejected": "been rejected"}
 OPEN = ("messages", "process")  # answered without a key
 
 
@@ -150,8 +151,8 @@ class CdsServer(FaultyFiles):
             self.violations.append(f"{call.path}: the key stands in the address")
 
     def _stop_here(self, place: str) -> None:
-        if self._stop == place:
-            self._stop = ""
+        if self._stop in (place, "every call"):
+            self._stop = self._stop if self._stop == "every call" else ""
             self.stuck.set()
             self._ends.wait()
 
@@ -192,8 +193,8 @@ class CdsServer(FaultyFiles):
 
     def _results(self, name: str, call: Call) -> Reply:
         job = self.jobs[name]
-        if job.state in ("failed", "rejected"):
-            body = {"type": "job results failed", "title": f"The job has {job.state}", "status": 400}
+        if job.state in STATED:
+            body = {"type": "job results failed", "title": f"The job has {STATED[job.state]}", "status": 400}
             return Reply(400, {**body, "traceback": "MARS returned: no data for 1799 (99)"})
         if job.state != "successful":
             return error(404, "job results not ready")

@@ -40,8 +40,8 @@ class Scenario:
     size, md5 : int, str or None
         Added to the announced size; announced in place of the right sum.
     stop : str
-        Route at whose first call the server stops answering, and ``before`` or ``after`` it did what was asked, as in
-        ``execution after``; ``stuck`` is set then.
+        Route whose first call is not answered, and ``before`` or ``after`` it did what was asked, as in
+        ``execution after``; ``stuck`` is set then. ``every call`` is never answered.
     queue : bool
         Jobs stay accepted until ``released`` is set.
     """
@@ -94,9 +94,9 @@ SCENARIOS = {
     "hang": Scenario(transfer=("hang at 1500000",)),
     "html_instead_of_data": Scenario(transfer=("html as data",) * 9),
     "html_instead_of_json": Scenario(always={"process": Reply(200, PAGE)}),
-    "strange_json": Scenario(always={"process": Reply(200, {"message": "hello"})}),
+    "strange_json": Scenario(always={"execution": Reply(200, {"message": "hello"})}),
     "wrong_size": Scenario(size=1),
     "wrong_md5": Scenario(md5="0" * 32),
-    "mute": Scenario(stop="messages before"),
+    "mute": Scenario(stop="every call"),
     "queue": Scenario(queue=True),
 }
