@@ -214,7 +214,7 @@ def _range_problems(name: str, scan: _Scan, allowed: Range, labels: np.ndarray) 
     hint = "; the values look like degC" if unit == "K" and inside else ""
     yield (
         f"{name} has the value {value:.6g} on {labels[step]}, outside the possible {allowed.low:g} to {allowed.high:g} "
-        f"{unit} ({outside.sum()} of {labels.size} times are){hint}"
+        f"{unit} (at {outside.sum()} of {labels.size} times){hint}"
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HOUR = np.timedelta64(1, "h")
 PRELIMINARY = "5"
+WHOLE = "the answer"
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,12 @@ def accept(received: Path, target: Path, part: Part) -> None:
         problems, preliminary = _judged(received, folder, part)
         if problems:
             raise DataError(
-                "\n".join(problems) + f"\nThe answer to {part.stem} was not kept. Run again to ask once more; if the "
-                f"same comes back, see https://cds.climate.copernicus.eu/datasets/{part.source} for known problems"
+                f"what arrived cannot be used: {'; '.join(problems)}. If the same comes back when you run again, see "
+                f"https://cds.climate.copernicus.eu/datasets/{part.source} for known problems"
             )
     except DataError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise DataError(str(error).replace(str(received), part.stem)) from error
+        raise DataError(str(error).replace(str(received), WHOLE)) from error
     if preliminary:
         log.warning(
             "%s: %d steps are preliminary (ERA5T); final data follow in about three months", part.stem, preliminary
@@ -144,24 +145,22 @@ def _problems(opened: Sequence[Opened], part: Part) -> Iterator[str]:
         seen += here
         ranges = {name: VARIABLES[name].range for name in here}
         fields = _one_version(item.fields, here)
-        for text in arrival_problems(fields, part.stem, ranges=ranges, days=times, lat=lat, lon=lon) if here else []:
+        for text in arrival_problems(fields, WHOLE, ranges=ranges, days=times, lat=lat, lon=lon) if here else []:
             found.setdefault(text, []).append(item.path.name)
     for text, files in found.items():
         one = len(files) == 1 < len(opened)
-        yield text.replace(part.stem, f"{part.stem} ({files[0]})", 1) if one else text
-    yield from _absent(wanted, seen, opened, part)
+        yield text.replace(WHOLE, files[0], 1) if one else text
+    yield from _absent(wanted, seen, opened)
 
 
-def _absent(wanted: Iterable[str], seen: list[str], opened: Sequence[Opened], part: Part) -> Iterator[str]:
+def _absent(wanted: Iterable[str], seen: list[str], opened: Sequence[Opened]) -> Iterator[str]:
     held = sorted({str(name) for item in opened for name in item.fields.data_vars})
     for name in wanted:
         if name not in seen:
-            yield (
-                f"{part.stem}: {name} ({VARIABLES[name].name}) was asked for and is not there; the answer holds "
-                f"{', '.join(held) or 'no fields'}"
-            )
+            found = ", ".join(held) or "no fields"
+            yield f"{name} ({VARIABLES[name].name}) was asked for and is not there; the answer holds {found}"
         elif seen.count(name) > 1:
-            yield f"{part.stem}: {name} is in {seen.count(name)} files of the answer; it must be in one"
+            yield f"{name} is in {seen.count(name)} files of the answer; it must be in one"
 
 
 def _one_version(fields: xr.Dataset, names: Sequence[str]) -> xr.Dataset:

@@ -151,7 +151,6 @@ def test_bad_answers_are_refused_and_not_kept(tmp_path, product, fault, sentence
     with pytest.raises(DataError) as caught:
         fetch(part, tmp_path, fault)
     assert sentence in str(caught.value)
-    assert str(caught.value).startswith(part.stem)
     assert "received.tmp" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["received.tmp"]
 
