@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import logging
 import os
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from http.client import responses
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.blocks.answers import TRANSIENT, Offer, asked_wait, offered, page, reason, shown
+from datasets.blocks.partial import Partial, Received
 from regimebench.dataset import DataError, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -49,17 +49,6 @@ class _Broken(Exception):
     def __init__(self, text: str, wait: float | None = None):
         super().__init__(text)
         self.wait = wait
-
-
-@dataclass(frozen=True)
-class Received:
-    """What arrived: size and digests of the file, and how the server described it."""
-
-    bytes: int
-    md5: str
-    sha256: str
-    etag: str
-    modified: str
 
 
 def seconds(value: float) -> float:
@@ -120,55 +109,6 @@ def fetch_url(
     return received
 
 
-class Partial:
-    """The bytes of a file so far, and beside them the offer that they come from."""
-
-    def __init__(self, target: Path):
-        self.path = target.with_name(f"{target.name}.part")
-        self.note = target.with_name(f"{target.name}.part.json")
-
-    @property
-    def held(self) -> int:
-        """Bytes so far."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    @property
-    def offer(self) -> Offer:
-        """The offer that the bytes come from; an empty one if that is unknown."""
-        try:
-            return Offer(**json.loads(self.note.read_text()))
-        except (OSError, ValueError, TypeError):
-            return Offer(None, "", "")
-
-    def begin(self, offer: Offer) -> None:
-        """Forget the bytes so far, in this order, so that no process finds old bytes beside a new offer."""
-        self.discard()
-        self.note.write_text(json.dumps(asdict(offer)))
-        self.path.touch()
-
-    def discard(self) -> None:
-        """Delete the bytes and the note."""
-        self.path.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
-
-    def described(self) -> Received:
-        """Return size and digests, read from the disk."""
-        digests = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        with open(self.path, "rb") as file:
-            while block := file.read(BLOCK):
-                for digest in digests:
-                    digest.update(block)
-        offer = self.offer
-        return Received(self.held, digests[0].hexdigest(), digests[1].hexdigest(), offer.etag, offer.modified)
-
-    def finish(self, target: Path) -> None:
-        """Give the complete file its name."""
-        with open(self.path, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self.path, target)
-        self.note.unlink(missing_ok=True)
-
-
 @dataclass
 class _Download:
     url: str
@@ -183,34 +123,33 @@ class _Download:
         """Try until all bytes are there."""
         if self._leftover_is_whole():
             return
-        best, fruitless, last = self.part.held, 0, ""
-        for _ in range(TRIES):
+        best, tries, fruitless = self.part.held, 0, 0
+        while True:
             try:
                 return self._attempt()
             except _Broken as broken:
                 last, wait = str(broken), broken.wait
+            tries += 1
             fruitless = 0 if self.part.held > best else fruitless + 1
             best = max(best, self.part.held)
-            if fruitless > len(WAITS):
+            if fruitless > len(WAITS) or tries == TRIES:
                 break
             wait = WAITS[max(fruitless, 1) - 1] if wait is None else wait
             log.warning("%s: %s; trying again in %g s", self.label, last, wait)
             time.sleep(seconds(wait))
-        kept = f"; the {self.part.held:,} bytes so far are kept" if self.part.held else ""
         raise TransferError(
-            f"{self.label}: {shown(self.url)} could not be downloaded, although tried again and again: {last}{kept}. "
-            "Run again later to go on"
+            f"{self.label}: {shown(self.url)} could not be downloaded in {tries} tries; at last {last}"
+            f"{self._kept()}. Run again later, and it goes on from there"
         )
 
     def _leftover_is_whole(self) -> bool:
         """Return whether an earlier process was ended between the last byte and the new name."""
         held, whole = self.part.held, self.part.offer.size
-        if held:
-            self.pieces = 1
-        if whole is None or held < whole:
+        self.pieces = int(held > 0)
+        if not held or whole is None or held < whole:
             return False
         if held == whole and self.size in (None, whole):
-            self.pieces = 2
+            self.pieces = 2  # or more: nobody knows
             return True
         self.part.discard()
         return False
@@ -233,6 +172,10 @@ class _Download:
         except requests.RequestException as error:
             text = f"{self.label}: {shown(self.url)} cannot be asked for ({type(error).__name__}); check the address"
             raise TransferError(text) from None
+        except OSError as error:  # of our own files: the two clauses above have those of the network
+            if error.errno not in NO_ROOM:
+                raise
+            raise self._no_room() from None
 
     def _receive(self, answer: requests.Response, held: int, known: Offer) -> None:
         """Append what the answer brings, if it fits."""
@@ -243,15 +186,14 @@ class _Download:
             if start != held or not offer.same_as(known):
                 self.part.discard()
                 raise _Broken("the file on the server has changed; starting again from the beginning")
+            self._refuse_content(answer, b"", offer)
             self.pieces += 1
         else:
             first = next(blocks, b"")
             self._refuse_content(answer, first, offer)
-            self._refuse_lack_of_room(offer.size or self.size, 0)
             self.part.begin(offer)
-            self.pieces, blocks = 1, _chained(first, blocks)
-        whole = self.part.offer.size or self.size
-        self._refuse_lack_of_room(whole, self.part.held)
+            self.pieces, blocks = 1, chain([first], blocks)
+        whole = offer.size or self.size
         self._append(blocks, whole)
         if whole is not None and self.part.held != whole:
             raise _Broken(f"{self.part.held:,} of {whole:,} bytes arrived")
@@ -283,43 +225,34 @@ class _Download:
             raise TransferError(f"{where} sends the file compressed, although asked not to; use another server")
         if None not in (self.size, offer.size) and self.size != offer.size:
             raise TransferError(
-                f"{where} offers {offer.size:,} bytes where {self.size:,} were announced; nothing is kept. Run again; "
-                "if this stays, tell the provider"
+                f"{where} offers {offer.size:,} bytes where {self.size:,} were announced. Run again; if this stays, "
+                "tell the provider"
             )
-
-    def _refuse_lack_of_room(self, whole: int | None, held: int) -> None:
-        free = shutil.disk_usage(self.part.path.parent).free
-        if whole is not None and whole - held > free:
-            raise TransferError(self._no_room(whole - held, free))
-
-    def _no_room(self, needed: int | None, free: int) -> str:
-        folder = self.part.path.parent
-        much = f"{needed / MIB:,.1f} MiB more are needed" if needed is not None else "more is needed"
-        kept = f"; the {self.part.held:,} bytes so far are kept" if self.part.held else ""
-        return (
-            f"{self.label}: no room on the disk of {folder}/: {much}, {free / MIB:,.1f} MiB are free{kept}. "
-            "Make room and run again"
-        )
 
     def _append(self, blocks: Iterable[bytes], whole: int | None) -> None:
         done = self.part.held
+        if whole is not None and whole - done > self._free():
+            raise self._no_room()
         self.progress(self.label, done, whole or 0, "B")
         with open(self.part.path, "ab", buffering=0) as file:
             for block in blocks:
-                try:
-                    view = memoryview(block)
-                    while view:
-                        view = view[file.write(view) :]
-                except OSError as error:
-                    if error.errno not in NO_ROOM:
-                        raise
-                    free = shutil.disk_usage(self.part.path.parent).free
-                    needed = None if whole is None else whole - self.part.held
-                    raise TransferError(self._no_room(needed, free)) from None
+                view = memoryview(block)
+                while view:
+                    view = view[file.write(view) :]
                 done += len(block)
                 self.progress(self.label, done, whole or 0, "B")
 
+    def _free(self) -> int:
+        return shutil.disk_usage(self.part.path.parent).free
 
-def _chained(first: bytes, rest: Iterable[bytes]) -> Iterable[bytes]:
-    yield first
-    yield from rest
+    def _no_room(self) -> TransferError:
+        whole = self.part.offer.size or self.size
+        needed = "more is needed" if whole is None else f"{(whole - self.part.held) / MIB:,.1f} MiB more are needed"
+        return TransferError(
+            f"{self.label}: {needed} in {self.part.path.parent}/, where {self._free() / MIB:,.1f} MiB are free or "
+            f"allowed{self._kept()}. Make room and run again"
+        )
+
+    def _kept(self) -> str:
+        held = self.part.held
+        return f"; the {held / MIB:,.1f} MiB so far are kept" if held else ""
