@@ -35,8 +35,19 @@ def content_hash(cube: Cube) -> str:
     days = cube.time.astype("datetime64[D]").astype("<i8")
     for array, kind in ((days, "<i8"), (cube.lat, "<f8"), (cube.lon, "<f8"), (cube.mask, "u1"), (cube.values, "<f4")):
         digest.update(f"{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array, dtype=kind).data)
+        for block in _blocks(array):
+            digest.update(np.ascontiguousarray(block, dtype=kind).data)
     return digest.hexdigest()
+
+
+def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield an array in pieces along its first axis: what is made of a piece is small beside the whole."""
+    size = _days_at_a_time(array.shape)
+    return (array[start : start + size] for start in range(0, len(array), size))
+
+
+def _days_at_a_time(shape: tuple[int, ...]) -> int:
+    return max(1, min(shape[0], CHUNK_VALUES // max(1, int(np.prod(shape[1:])))))
 
 
 def write_cube(cube: Cube, path: str | Path) -> Cube:
@@ -116,9 +127,9 @@ def _check(cube: Cube) -> None:
     for name, (found, wanted) in expected.items():
         if found != wanted:
             raise DataError(f"{name} of the cube has shape {found}, but its values {cube.values.shape} need {wanted}")
-    if not np.isfinite(cube.values).all():
+    if not all(np.isfinite(block).all() for block in _blocks(cube.values)):
         raise DataError("the cube's values contain NaN or infinity; a missing cell is masked and has the value 0")
-    if not cube.mask.all() and np.any(cube.values[:, ~cube.mask]):
+    if not cube.mask.all() and any(np.any(block, where=~cube.mask) for block in _blocks(cube.values)):
         raise DataError("the cube's values are not 0 where its mask is False")
 
 
@@ -188,7 +199,7 @@ def _write_arrays(cube: Cube, file: netCDF4.Dataset, cells: tuple[str, str, str]
     """Write the fields, the mask and the scaler."""
     days, *shape = cube.values.shape
     packed = {"compression": "zlib", "complevel": 1, "shuffle": True}
-    chunks = (max(1, min(days, CHUNK_VALUES // max(1, int(np.prod(shape))))), *shape)
+    chunks = (_days_at_a_time(cube.values.shape), *shape)
     missing = np.float32(np.nan)
     data = file.createVariable("data", "f4", ("time", *cells), chunksizes=chunks, fill_value=missing, **packed)
     data.setncatts({"long_name": "fields scaled to [0, 1] per cell and variable", "units": "1", **shared})

@@ -127,31 +127,35 @@ def check_values(values: np.ndarray, variable: str, days: np.ndarray) -> list[st
     if infinite.any():
         day = days[np.argmax(infinite.any(axis=(1, 2)))]
         return [f"variable {variable!r} has {infinite.sum()} infinite values, the first on {day}; use NaN for missing"]
+    del infinite  # these arrays are large: forty years of days
     missing = np.isnan(values)
     if missing.all():
         return [f"variable {variable!r} has no values at all; leave it out or check its file"]
-    if not np.any(values[~missing]):
+    if not np.any(values, where=~missing):
         return [f"variable {variable!r} is 0 in every cell on every day; its file seems to be damaged"]
     known = ~missing.any(axis=0)
-    if known.any() and np.ptp(values[:, known], axis=0).max() == 0:
+    if known.any() and (values.max(axis=0) - values.min(axis=0))[known].max() == 0:
         return [f"variable {variable!r} has the same field every day, so it cannot tell days apart; leave it out"]
-    return _zero_days(values, variable, days)
+    return _zero_days(values, missing, variable, days)
 
 
-def _zero_days(values: np.ndarray, variable: str, days: np.ndarray) -> list[str]:
+def _zero_days(values: np.ndarray, missing: np.ndarray, variable: str, days: np.ndarray) -> list[str]:
     """Return a sentence if days are exactly zero everywhere although the variable is otherwise never zero.
 
     Servers have been seen to fill failed reads with zeros. Rain or radiation is zero on a dry or dark day; pressure,
     temperature and wind are not.
     """
-    empty = np.all((values == 0) | np.isnan(values), axis=(1, 2)) & np.any(values == 0, axis=(1, 2))
+    zero = values == 0
+    some = zero.any(axis=(1, 2))
+    zero |= missing
+    empty = some & zero.all(axis=(1, 2))
     if not empty.any() or empty.all():
         return []
-    others = values[~empty]
-    low, high = np.nanmin(others), np.nanmax(others)
+    low = np.nanmin(np.fmin.reduce(values, axis=(1, 2))[~empty])
+    high = np.nanmax(np.fmax.reduce(values, axis=(1, 2))[~empty])
     text = f"variable {variable!r} is 0 in every cell on {empty.sum()} days, the first {days[np.argmax(empty)]}"
     can_vanish = -1e-6 * high <= low <= 0.1 * high
-    if can_vanish or np.any(others == 0):
+    if can_vanish or some[~empty].any():
         log.warning("%s", text)
         return []
     return [f"{text}, and on no other day in any cell; the files seem to be damaged there"]

@@ -20,9 +20,10 @@ import numpy as np
 import xarray as xr
 
 from regimebench.cube import write_cube
-from regimebench.dataset import Cube, DataError, Dataset
+from regimebench.dataset import Cube, DataError, Dataset, Progress, no_progress
 from regimebench.fields import Layout, check_values, layout, refuse
 from regimebench.files import replacing
+from regimebench.scaling import OverallMean, Scaling
 from regimebench.units import cf_units
 
 __all__ = ["prepare", "preprocess"]
@@ -31,8 +32,7 @@ VARIANTS = ("standard", "paper")
 GAPS = ("error", "mask", "mean")
 # The U-Nets of the papers halve the grid four times; the authors' notebooks pad 41 to 48 (DSC, published notebook).
 MULTIPLE = 16
-# Below this range a column counts as constant (the rule of scikit-learn's MinMaxScaler, which the authors use).
-CONSTANT = 10 * np.finfo(np.float64).eps
+POLE = 90.0
 PROVENANCE = ("title", "source", "institution", "license", "references", "comment")
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def prepare(
     Cube
         What was written.
     """
-    cube = preprocess(dataset.open(raw), variant, name=name, gaps=gaps)
+    cube = preprocess(dataset.open(raw), variant, name=name, gaps=gaps, progress=dataset.progress)
     columns = {"truth": dataset.truth(raw), "oracle": dataset.oracle(raw)}
     columns = {key: np.asarray(labels) for key, labels in columns.items() if labels is not None}
     for key, labels in columns.items():
@@ -80,13 +80,21 @@ def prepare(
     return write_cube(cube, out_cube)
 
 
-def preprocess(fields: xr.Dataset, variant: str, *, name: str, gaps: str = "error", multiple: int = MULTIPLE) -> Cube:
+def preprocess(
+    fields: xr.Dataset,
+    variant: str,
+    *,
+    name: str,
+    gaps: str = "error",
+    multiple: int = MULTIPLE,
+    progress: Progress = no_progress,
+) -> Cube:
     """Scale daily fields to [0, 1].
 
     Parameters
     ----------
     fields : xarray.Dataset
-        What :meth:`regimebench.dataset.Dataset.open` returns.
+        What :meth:`regimebench.dataset.Dataset.open` returns; lazy fields are read one variable at a time.
     variant : {"standard", "paper"}
         See the module's description.
     name : str
@@ -96,6 +104,8 @@ def preprocess(fields: xr.Dataset, variant: str, *, name: str, gaps: str = "erro
         do): refuse the data, mask the cell, or fill it with its own mean over the other days.
     multiple : int
         ``paper`` pads both axes to the next multiple of this.
+    progress : Progress
+        Told which variable is being read.
 
     Returns
     -------
@@ -111,14 +121,9 @@ def preprocess(fields: xr.Dataset, variant: str, *, name: str, gaps: str = "erro
         if value not in allowed:
             raise DataError(f"data set {name!r}: {option} is {value!r}; allowed are {', '.join(allowed)}")
     place = layout(fields, name)
-    arrays = {key: fields[key].transpose(*place.dims).values for key in place.variables}
-    problems = [text for key, array in arrays.items() for text in check_values(array, key, place.days)]
-    if variant == "standard" and gaps == "error":
-        problems += [text for key, array in arrays.items() for text in _gap_problems(array, key, place.days)]
-    refuse(name, problems)
-    rows, columns = next(iter(arrays.values())).shape[1:]
+    rows, columns = (fields.sizes[dim] for dim in place.dims[1:])
     padding = (-rows % multiple, -columns % multiple) if variant == "paper" else (0, 0)
-    fill = _overall_mean(arrays, padding) if variant == "paper" else None
+    scaling = _scaled(fields, place, name, variant, gaps, padding, progress)
     attrs = {
         "dataset": name,
         "preprocessing": variant,
@@ -129,68 +134,61 @@ def preprocess(fields: xr.Dataset, variant: str, *, name: str, gaps: str = "erro
     if place.projection is not None:
         y, x = (_extend(place.projection[key], count) for key, count in zip("yx", padding, strict=True))
         attrs["projection"] = {**place.projection, "y": y, "x": x}
-    return _scaled(
-        arrays, place, padding, fill, gaps, [cf_units(fields[key].attrs.get("units")) for key in arrays], attrs
+    attrs |= {"filled_columns": scaling.filled_columns, "constant_columns": scaling.constant_columns}
+    return Cube(
+        scaling.values,
+        scaling.mask,
+        place.days,
+        *_padded_places(place, padding),
+        place.variables,
+        tuple(cf_units(fields[key].attrs.get("units")) for key in place.variables),
+        scaling.minimum,
+        scaling.scale,
+        attrs,
     )
 
 
 def _scaled(
-    arrays: dict[str, np.ndarray],
+    fields: xr.Dataset,
     place: Layout,
-    padding: tuple[int, int],
-    fill: float | None,
+    name: str,
+    variant: str,
     gaps: str,
-    units: list[str],
-    attrs: dict[str, Any],
-) -> Cube:
-    """Return the cube: every variable filled and scaled in turn, so that only one is held in double precision."""
-    days, rows, columns = next(iter(arrays.values())).shape
-    cells = (rows + padding[0], columns + padding[1], len(arrays))
-    values = np.zeros((days, *cells), dtype=np.float32)
-    mask = np.zeros(cells, dtype=bool)
-    minimum, scale = np.zeros(cells), np.zeros(cells)
-    filled = 0
-    for index, array in enumerate(arrays.values()):
-        inside = (slice(rows), slice(columns), index)
-        column = array.astype(np.float64)
-        missing = np.isnan(column)
-        present = ~missing.all(axis=0)
-        if gaps == "mask" and fill is None:
-            present = ~missing.any(axis=0)
-        if not present.any():
-            raise DataError(
-                f"variable {place.variables[index]} has no cell with a value on every day, so gaps: mask leaves "
-                "nothing of it; set gaps to mean, or leave the variable out"
-            )
-        filled += int((missing.any(axis=0) & present).sum())
-        column = np.where(missing, _filler(column, missing, fill), column)
-        low, high = column.min(axis=0), column.max(axis=0)
-        span = np.where(high - low < CONSTANT, 0.0, high - low)
-        scaled = (column - low) / np.where(span > 0, span, 1.0)
-        values[:, *inside] = np.where(present & (span > 0), np.clip(scaled, 0, 1), 0)
-        mask[inside], minimum[inside], scale[inside] = present, np.where(present, low, 0), np.where(present, span, 0)
-    attrs = {**attrs, "filled_columns": filled, "constant_columns": int((mask & (scale == 0)).sum())}
-    lat, lon = _padded_places(place, padding)
-    return Cube(values, mask, place.days, lat, lon, tuple(arrays), tuple(units), minimum, scale, attrs)
+    padding: tuple[int, int],
+    progress: Progress,
+) -> Scaling:
+    """Return the scaled fields: each variable is read, checked and scaled in turn, so that one is held at a time.
+
+    What ``paper`` puts in place of missing values is known when all variables have been read; those that need it are
+    read a second time.
+    """
+    problems: list[str] = []
+    later: list[int] = []
+    overall = OverallMean(padding)
+    scaling = Scaling((place.days.size, *(fields.sizes[dim] for dim in place.dims[1:])), padding, place.variables)
+    for index, key in enumerate(place.variables):
+        progress(f"preparing {key}", index, len(place.variables))
+        array = _loaded(fields[key], place.dims)
+        found = check_values(array, key, place.days)
+        if variant == "standard" and gaps == "error":
+            found += _gap_problems(array, key, place.days)
+        problems += found
+        if variant == "paper":
+            overall.add(array)
+        if variant == "paper" and np.isnan(array).any():
+            later.append(index)
+        elif not problems:
+            scaling.put(index, array, gaps, None)
+        del array  # before the next one is read
+    refuse(name, problems)
+    for index in later:
+        scaling.put(index, _loaded(fields[place.variables[index]], place.dims), gaps, overall.value())
+    return scaling
 
 
-def _filler(column: np.ndarray, missing: np.ndarray, fill: float | None) -> np.ndarray | float:
-    """Return what replaces missing values: the overall mean, or each cell's own mean (0 where it has none)."""
-    if fill is not None:
-        return fill
-    known = np.maximum((~missing).sum(axis=0), 1)
-    return np.where(missing, 0, column).sum(axis=0) / known
-
-
-def _overall_mean(arrays: dict[str, np.ndarray], padding: tuple[int, int]) -> float:
-    """Return the mean over all variables, days and cells, the padded zeros included (DSC, published notebook)."""
-    total, count = 0.0, 0
-    for array in arrays.values():
-        days, rows, columns = array.shape
-        total += float(np.nansum(array, dtype=np.float64))
-        count += int((~np.isnan(array)).sum())
-        count += days * ((rows + padding[0]) * (columns + padding[1]) - rows * columns)
-    return total / count
+def _loaded(array: xr.DataArray, dims: tuple[str, str, str]) -> np.ndarray:
+    """Return one variable in memory, read block by block: several threads would hold several blocks each."""
+    return array.transpose(*dims).compute(scheduler="synchronous").values
 
 
 def _gap_problems(array: np.ndarray, variable: str, days: np.ndarray) -> list[str]:
@@ -198,7 +196,7 @@ def _gap_problems(array: np.ndarray, variable: str, days: np.ndarray) -> list[st
     some = missing.any(axis=0) & ~missing.all(axis=0)
     if not some.any():
         return []
-    first = days[np.argmax(missing[:, some].any(axis=1))]
+    first = days[np.argmax((missing & some).any(axis=(1, 2)))]
     return [
         f"variable {variable!r} misses some days in {some.sum()} of {some.size} cells, the first on {first}; "
         "set gaps to mask (leave these cells out) or mean (fill them with their mean over the other days)"
@@ -206,14 +204,25 @@ def _gap_problems(array: np.ndarray, variable: str, days: np.ndarray) -> list[st
 
 
 def _padded_places(place: Layout, padding: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return latitude and longitude continued over the padded cells, which lie nowhere and are masked."""
+    """Return latitude and longitude continued over the padded cells, which lie nowhere and are masked.
+
+    Latitude stops at the poles: beyond a global grid there is nothing left to continue to.
+    """
     if place.lat.ndim == 1:
-        return _extend(place.lat, padding[0]), _extend(place.lon, padding[1])
-    lat, lon = (
-        np.apply_along_axis(_extend, 1, np.apply_along_axis(_extend, 0, grid, padding[0]), padding[1])
-        for grid in (place.lat, place.lon)
-    )
-    return lat, lon
+        lat, lon = _extend(place.lat, padding[0]), _extend(place.lon, padding[1])
+    else:
+        lat, lon = (
+            np.apply_along_axis(_extend, 1, np.apply_along_axis(_extend, 0, grid, padding[0]), padding[1])
+            for grid in (place.lat, place.lon)
+        )
+    beyond = (np.abs(lat) > POLE) & _is_padding(lat.shape, place.lat.shape)
+    return np.where(beyond, np.copysign(POLE, lat), lat), lon
+
+
+def _is_padding(shape: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
+    padding = np.ones(shape, dtype=bool)
+    padding[tuple(map(slice, inner))] = False
+    return padding
 
 
 def _extend(axis: np.ndarray, count: int) -> np.ndarray:
