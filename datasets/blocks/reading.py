@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def read_fields(
     paths: Sequence[Path],
     progress: Progress = no_progress,
-    edit: Callable[[Part], Iterable[Part]] | None = None,
+    edit: Callable[[Part], Part] | None = None,
     **choice: Any,
 ) -> xr.Dataset:
     """Return the chosen variables as daily fields, lazy (dask), latitude descending and longitude ascending.
@@ -51,7 +51,7 @@ def read_fields(
     progress : Progress
         Told which file is being opened.
     edit : callable, optional
-        Makes of each open file the parts to read instead: other names, other times.
+        Makes of each open file what is to be read instead, as with other names for its variables.
     **choice
         What to take, by the names in :data:`WHOLE`; the rest stays whole.
 
@@ -68,7 +68,7 @@ def read_fields(
     parts, problems = opened(paths, params, progress)
     _refuse(problems)
     if edit is not None:
-        parts = [edited for part in parts for edited in edit(part)]
+        parts = [edit(part) for part in parts]
     chosen, held, problems = chosen_variables(parts, params)
     _refuse(problems)
     notes: list[str] = []
@@ -78,7 +78,7 @@ def read_fields(
     used = [part for choice in chosen for part in held[choice.source][choice.level]]
     fields = fields.assign_coords(grid_mapping(used)).assign_attrs(attributes(used, notes))
     for part in parts:
-        part.fields.close()  # xarray opens it again to read; no more files stay open than it allows itself
+        part.fields.close()  # xarray opens it again to read
     return fields
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.blocks.parts import missing, provenance
-from datasets.era5.plan import COLLECTIONS, first_and_last, needs_next_hour, plan
+from datasets.era5.plan import COLLECTIONS, ends_with_next_day, first_and_last, plan
 from datasets.era5.settings import setting_problems
 from datasets.era5.variables import VARIABLES
 from regimebench.dataset import DataError, Dataset
@@ -79,15 +79,15 @@ class Plugin(Dataset):
             If a part is missing or damaged, or parts do not fit together.
         """
         from datasets.blocks.reading import read_fields
-        from datasets.era5.members import hours_begin_at_stamp, member_files, named
+        from datasets.era5.members import member_files, named
 
         self._refuse_settings()
-        shift = needs_next_hour(self.params)
         fields = read_fields(
             [path for part in plan(self.params) for path in member_files(part.file(folder))],
             self.progress,
-            edit=lambda part: hours_begin_at_stamp(named(part)) if shift else [named(part)],
+            edit=named,
             variables=list(self.params["variables"]),
+            accumulated=ends_with_next_day(self.params),
             box=list(self.params["area"]),
             year=self.params["year"],
         )

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from datasets.blocks.parts import Part
 
-HOUR = np.timedelta64(1, "h")
 PRELIMINARY = "5"
 WHOLE = "the answer"
 
@@ -97,22 +96,6 @@ def named(part: Opened) -> Opened:
         if key not in (None, name) and key not in part.fields.variables:
             renames[name] = key
     return replace(part, fields=part.fields.rename(renames)) if renames else part
-
-
-def hours_begin_at_stamp(part: Opened) -> list[Opened]:
-    """Return an open file with accumulated variables stamped at the beginning of their hour instead of its end.
-
-    So the hours of a day are those from 00:00 to 24:00, as they are for the other variables, which stay as they are.
-    """
-    names = [name for name, _ in fields_of(part)]
-    sums = [name for name in names if name in VARIABLES and VARIABLES[name].accumulated]
-    if not sums:
-        return [part]
-    clock = next(key for key in NAMES["time"] if key in part.fields.variables)
-    hours = part.fields[sums]
-    parts = [replace(part, fields=hours.assign_coords({clock: hours[clock] - HOUR}))]
-    others = [name for name in names if name not in sums]
-    return [*parts, replace(part, fields=part.fields[others])] if others else parts
 
 
 def preliminary_steps(part: Opened) -> int:

@@ -53,17 +53,20 @@ def plan(params: Mapping[str, Any]) -> list[Part]:
                 label = "-".join(["", *group]) if len(groups) > 1 else ""
                 stem = f"{product}-{_period(year, months)}{label}"
                 parts.append(_part(product, stem, _request(params, group, year, months)))
-    if needs_next_hour(params):
-        accumulated = [name for name in variables if VARIABLES[name].accumulated]
+    if accumulated := ends_with_next_day(params):
         request = _request(params, accumulated, last + 1, [1])
         parts.append(_part(product, f"{product}-{last + 1}-01-01T00", {**request, "day": ["01"], "time": [HOURS[0]]}))
     return parts
 
 
-def needs_next_hour(params: Mapping[str, Any]) -> bool:
-    """Return whether the last day ends with the first stamp of the next year (see ``flux_day``)."""
-    accumulated = any(VARIABLES[name].accumulated for name in params["variables"])
-    return params["product"] == "hourly" and params["flux_day"] == "01-24" and accumulated
+def ends_with_next_day(params: Mapping[str, Any]) -> list[str]:
+    """Return the variables whose last hour of a day is stamped 00:00 of the next (see ``flux_day``).
+
+    The service's daily statistics are days already.
+    """
+    if params["product"] != "hourly" or params["flux_day"] != "01-24":
+        return []
+    return [name for name, variable in VARIABLES.items() if name in params["variables"] and variable.accumulated]
 
 
 def expected_times(request: Mapping[str, Any]) -> np.ndarray:

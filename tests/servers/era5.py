@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,10 @@ GLOBAL_ATTRIBUTES = {
 }
 MISSING = -9.0e33
 
+Answer = tuple[bytes, str, str]
 
-def answer(collection: str, request: Mapping[str, Any], fault: str = "") -> tuple[bytes, str, str]:
+
+def answer(collection: str, request: Mapping[str, Any], fault: str = "") -> Answer:
     """Return bytes, media type and suffix of the answer to a request, spoilt by ``fault`` (see :data:`FAULTS`)."""
     if fault == "html":
         return b"<!DOCTYPE html><html><title>502 Bad Gateway</title></html>", "text/html", ".nc"
@@ -57,6 +60,16 @@ def answer(collection: str, request: Mapping[str, Any], fault: str = "") -> tupl
             packed.writestr(name, content)
     # The service hides archives under .nc where the target's name says so; the caller chooses the name.
     return archive.getvalue(), "application/zip", ".zip"
+
+
+def prepared(requests: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[[str, Mapping[str, Any]], Answer]:
+    """Return a function that answers these requests, made here and now: NetCDF's library is not for several threads."""
+    made = {_key(*request): answer(*request) for request in requests}
+    return lambda collection, request: made[_key(collection, request)]
+
+
+def _key(collection: str, request: Mapping[str, Any]) -> str:
+    return json.dumps([collection, request], sort_keys=True)
 
 
 def weather(variable: str, stamps: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:

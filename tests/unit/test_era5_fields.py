@@ -9,8 +9,8 @@ import xarray as xr
 
 from datasets.blocks.parts import write_done
 from datasets.blocks.reading import read_fields
-from datasets.era5.members import accept, hours_begin_at_stamp, member_files
-from datasets.era5.plan import plan
+from datasets.era5.members import accept, member_files
+from datasets.era5.plan import ends_with_next_day, plan
 from regimebench import registry
 from regimebench.dataset import DataError
 from tests.servers import era5 as service
@@ -23,8 +23,8 @@ PRODUCTS = ("daily-statistics", "hourly")
 
 
 def plugin(**changes):
-    params = {**SPEC.parameters, "area": AREA, "year": YEAR, "variables": ["t2m", "slhf", "sst"], **changes}
-    return registry.load(SPEC)(**params)
+    small = {"area": AREA, "year": YEAR, "variables": ["t2m", "slhf", "sst"], "months_per_request": 6}
+    return registry.load(SPEC)(**{**SPEC.parameters, **small, **changes})
 
 
 def fetch(part, folder: Path, fault: str = "") -> None:
@@ -94,8 +94,10 @@ def test_hours_of_a_day_by_hand(tmp_path):
     coords = {"valid_time": stamps, "latitude": [43.0, 42.75], "longitude": [-33.0, -32.75]}
     data = {"sshf": (dims, values, {"units": "J m**-2"}), "t2m": (dims, values, {"units": "K"})}
     xr.Dataset(data, coords).to_netcdf(tmp_path / "both.nc")
-    for edit, means in ((hours_begin_at_stamp, [12.5, 36.5]), (None, [11.5, 35.5])):
-        fields = read_fields([tmp_path / "both.nc"], edit=edit, variables=["sshf", "t2m"], year=2021)
+    params = {**SPEC.parameters, "product": "hourly", "variables": ["sshf", "t2m"]}
+    for flux_day, means in (("01-24", [12.5, 36.5]), ("paper", [11.5, 35.5])):
+        late = ends_with_next_day({**params, "flux_day": flux_day})
+        fields = read_fields([tmp_path / "both.nc"], variables=["sshf", "t2m"], year=2021, accumulated=late)
         assert fields["sshf"].values[:, 0, 0].tolist() == means
         assert fields["t2m"].values[:, 0, 0].tolist() == [11.5, 35.5]
 
@@ -114,7 +116,7 @@ def test_fields_say_what_they_are(plain, product):
 
 @pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize("variant", [name for name in service.HARMLESS if name])
-def test_a_month_in_another_layout_changes_nothing(raw, plain, tmp_path, product, variant):
+def test_a_part_in_another_layout_changes_nothing(raw, plain, tmp_path, product, variant):
     folder = tmp_path / "raw"
     shutil.copytree(raw[product], folder)
     part = plan(plugin(product=product).params)[1]
@@ -140,7 +142,7 @@ def test_a_month_in_another_layout_changes_nothing(raw, plain, tmp_path, product
         ("celsius", "t2m is in degC where K is expected"),
         ("missing cell", "t2m misses values in 1 of 9 cells"),
         ("changing mask", "sst misses values in 1 of 9 cells"),
-        ("outside", "u10 has the value 10000 on 2020-02-"),
+        ("outside", "u10 has the value 10000 on 2020-07-"),
         ("infinite", "u10 has 1 infinite values"),
         ("constant", "sp is the same field"),
         ("missing variable", "v10 (10m_v_component_of_wind) was asked for and is not there"),
@@ -185,10 +187,10 @@ def test_preliminary_data_are_told(raw, tmp_path, layout, caplog):
     folder = tmp_path / "raw"
     shutil.copytree(raw["hourly"], folder)
     dataset = plugin(product="hourly")
-    part = plan(dataset.params)[11]
+    part = plan(dataset.params)[1]
     fetch(part, folder, layout)
-    assert "hourly-2020-12: 48 steps are preliminary (ERA5T)" in caplog.text
-    assert [record["preliminary_steps"] for record in dataset.provenance(folder)] == [0] * 11 + [48, 0]
+    assert "hourly-2020-07-12: 48 steps are preliminary (ERA5T)" in caplog.text
+    assert [record["preliminary_steps"] for record in dataset.provenance(folder)] == [0, 48, 0]
 
 
 def test_a_missing_part_is_named(raw, tmp_path):
