@@ -88,7 +88,7 @@ def test_one_rule_per_method_can_be_addressed():
 
 
 def test_snakemake_repeats_nothing():
-    """Fits keep records of their failures, downloads repeat what is worth repeating: a wrong key is wrong four times."""
+    """Fits keep records of failures, downloads repeat what is worth it: a wrong key is wrong four times."""
     assert not [path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk") if "retries:" in path.read_text()]
     assert "retries" not in (ROOT / "profiles" / "default" / "profile.yaml").read_text()
 
