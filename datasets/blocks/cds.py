@@ -107,8 +107,8 @@ class _Fetch:
                 self.progress(f"waiting for {flying[0].part.stem} ({flying[0].state})", self.done, self.total)
                 time.sleep(seconds(wait))
         if self.failures:
-            named = "; ".join(f"{', '.join(stems)}: {text}" for text, stems in self.failures.items())
-            there = f" ({self.done} of {self.total} parts are there and stay)" if self.done else ""
+            named = "\n".join(f"{', '.join(stems)}: {text}" for text, stems in self.failures.items())
+            there = f"\n({self.done} of {self.total} parts are there and stay)" if self.done else ""
             raise DataError(f"{named}{there}")
 
     @contextmanager
@@ -222,7 +222,7 @@ class _Fetch:
                 if not again or Partial(path).held:
                     raise
                 again = False  # nothing of it was any good: from the beginning, once
-                log.warning("%s; fetching it once more", error)
+                log.warning("%s; fetching it once more", str(error).partition("; ")[0])
 
     def _arrived(self, part: Part, record: Mapping[str, Any]) -> bool:
         """Return whether what an earlier process received is still there, as it was or already made into the part."""

@@ -1,0 +1,40 @@
+"""Fixtures of the tests of downloads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.servers.cds import CANARY, CdsServer
+from tests.servers.cds_scenarios import Scenario
+from tests.unit.cds_run import answer
+
+
+@pytest.fixture
+def start_cds(monkeypatch, tmp_path, caplog) -> Iterator[Callable[[str | Scenario], CdsServer]]:
+    """Return a function that starts a server and points this process at it.
+
+    Afterwards the key must be in no file, in no log down to DEBUG, and at no address where it does not belong.
+    """
+    opened: list[CdsServer] = []
+    caplog.set_level(logging.DEBUG)
+
+    def start(scenario: str | Scenario = "ok") -> CdsServer:
+        server = CdsServer(answer, scenario).__enter__()
+        opened.append(server)
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in {**server.environment(tmp_path), "REGIMEBENCH_PATIENCE": "0.005"}.items():
+            monkeypatch.setenv(name, value)
+        return server
+
+    yield start
+    for server in opened:
+        server.__exit__()
+        assert server.violations == []
+    assert CANARY not in caplog.text
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or CANARY.encode() not in path.read_bytes(), f"the key stands in {path.name}"
