@@ -90,6 +90,20 @@ def fit(
 
 
 @app.command()
+def verify(
+    dataset: Annotated[str, typer.Argument(help="Data set in the configuration, or the path of a cube.nc.")],
+    config: ConfigOption = Path("config/config.yaml"),
+    published: Annotated[str | None, typer.Option(help="Key in published/ to compare with.")] = None,
+    findings: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+) -> None:
+    """Say whether a prepared data set is the papers', with the evidence."""
+    from regimebench import verify as stage
+
+    stage.verify(dataset, config, published, findings, table)
+
+
+@app.command()
 def tables(results: Annotated[Path, typer.Argument(help="Results folder of a run.")] = Path("results")) -> None:
     """Print the tables of a finished run and where they stand."""
     found = sorted((results / "tables").glob("*.md"))

@@ -78,8 +78,14 @@ def source_folders(entry: DatasetEntry) -> str:
 
 def table_files(plan: Plan, dataset: str) -> list[str]:
     """Return the Markdown tables of one data set."""
-    protocols = ["paper", "standard", *(["truth"] if plan.datasets[dataset].planted else [])]
-    return [f"{plan.results.as_posix()}/tables/{dataset}.{protocol}.md" for protocol in protocols]
+    kinds = ["paper", "standard", *(["truth"] if plan.datasets[dataset].planted else [])]
+    kinds += ["verify"] if dataset in published(plan) else []
+    return [f"{plan.results.as_posix()}/tables/{dataset}.{kind}.md" for kind in kinds]
+
+
+def published(plan: Plan) -> list[str]:
+    """Return the data sets that stand for one that a paper used."""
+    return [name for name, entry in plan.datasets.items() if entry.published]
 
 
 def pattern(names: Iterable[str]) -> str:

@@ -14,11 +14,13 @@ from regimebench import __version__, notes
 from regimebench.aggregate import tables_of
 from regimebench.cube import read_cube
 from regimebench.dataset import Cube
+from regimebench.evidence import shown as evidence
 from regimebench.files import replacing
 from regimebench.maps import draw_calendar, draw_cluster_means
 from regimebench.provenance import git_state
 from regimebench.records import load_labels, row_folder, seed_folder
 from regimebench.results import HEADLINE, best_runs
+from regimebench.verify import read_findings
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "workflow" / "report"
 MAPS_SHOWN = 3  # rows whose cluster means are drawn: the best by cosine silhouette
@@ -45,6 +47,7 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
     """Return what the page shows about one data set."""
     name = settings["dataset"]
     cube = read_cube(results / name / "cube.nc")
+    findings = read_findings(results / name / "verify.json") if settings["published"] else None
     best = best_runs(pd.read_csv(results / name / "scores.csv"))
     labels = {
         address: _labels(results, name, address, int(best.loc[address, "seed"]))
@@ -57,6 +60,8 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
         "facts": _facts(cube, settings),
         "choice": notes.choice(settings),
         "tables": tables_of(settings, results / name),
+        "findings": findings,
+        "evidence": evidence.tables(findings) if findings else [],
         "figures": [(os.path.relpath(path, base), caption) for path, caption in figures],
         "files": [(os.path.relpath(path, base), path.name) for path in sorted((results / "tables").glob(f"{name}.*"))],
     }

@@ -3,6 +3,7 @@ rule report:
         cubes=expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=PLAN.datasets),
         runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
         scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
+        findings=expand(f"{RESULTS}/{{dataset}}/verify.json", dataset=jobs.published(PLAN)),
         tables=[table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
         code=jobs.code("report.py"),
         template="workflow/report/index.html.j2",
