@@ -33,6 +33,7 @@ GAPS = ("error", "mask", "mean")
 # The U-Nets of the papers halve the grid four times; the authors' notebooks pad 41 to 48 (DSC, published notebook).
 MULTIPLE = 16
 POLE = 90.0
+OPEN_FILES = 4
 PROVENANCE = ("title", "source", "institution", "license", "references", "comment")
 
 log = logging.getLogger(__name__)
@@ -187,8 +188,13 @@ def _scaled(
 
 
 def _loaded(array: xr.DataArray, dims: tuple[str, str, str]) -> np.ndarray:
-    """Return one variable in memory, read block by block: several threads would hold several blocks each."""
-    return array.transpose(*dims).compute(scheduler="synchronous").values
+    """Return one variable in memory.
+
+    One thread reads block by block, because several would hold several blocks each; and few files stay open, because
+    NetCDF keeps what it read last of every open file.
+    """
+    with xr.set_options(file_cache_maxsize=OPEN_FILES):
+        return array.transpose(*dims).compute(scheduler="synchronous").values
 
 
 def _gap_problems(array: np.ndarray, variable: str, days: np.ndarray) -> list[str]:

@@ -129,7 +129,13 @@ def open_parts(path: Path, select: dict[str, Any]) -> list[Part]:
     except Exception as error:
         # The engines raise whatever their C library or codec raises; the user needs the file's name.
         raise DataError(f"{path} cannot be opened as {what} ({type(error).__name__}: {error})") from error
-    return [Part(path, _renamed(_selected(fields, select, path))) for fields in opened]
+    return [_part(path, fields, select) for fields in opened]
+
+
+def _part(path: Path, fields: xr.Dataset, select: dict[str, Any]) -> Part:
+    ours = _renamed(_selected(fields, select, path))
+    ours.set_close(fields.close)  # what xarray makes of an open file does not know how to close it
+    return Part(path, ours)
 
 
 def _selected(fields: xr.Dataset, select: dict[str, Any], path: Path) -> xr.Dataset:
