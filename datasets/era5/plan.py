@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,9 @@ def first_and_last(year: int | Sequence[int]) -> tuple[int, int]:
 def fields_per_request(params: Mapping[str, Any]) -> int:
     """Return how many hourly fields stand behind the largest request (daily means are computed from them)."""
     count = min(params["variables_per_request"] or len(params["variables"]), len(params["variables"]))
-    return count * 24 * {1: 31, 2: 62, 3: 92, 4: 123, 6: 184, 12: 366}[params["months_per_request"]]
+    leap = 2000
+    days = (sum(monthrange(leap, month)[1] for month in months) for months in _months(params))
+    return count * 24 * max(days)
 
 
 def plan(params: Mapping[str, Any]) -> list[Part]:
@@ -44,15 +47,11 @@ def plan(params: Mapping[str, Any]) -> list[Part]:
     variables = [name for name in VARIABLES if name in params["variables"]]
     size = params["variables_per_request"] or len(variables)
     groups = [variables[start : start + size] for start in range(0, len(variables), size)]
-    step = params["months_per_request"]
     parts = []
-    for year in range(first, last + 1):
-        for start in range(1, 13, step):
-            months = range(start, start + step)
-            for group in groups:
-                label = "-".join(["", *group]) if len(groups) > 1 else ""
-                stem = f"{product}-{_period(year, months)}{label}"
-                parts.append(_part(product, stem, _request(params, group, year, months)))
+    for year, months, group in itertools.product(range(first, last + 1), _months(params), groups):
+        label = "-".join(["", *group]) if len(groups) > 1 else ""
+        stem = f"{product}-{_period(year, months)}{label}"
+        parts.append(_part(product, stem, _request(params, group, year, months)))
     if accumulated := ends_with_next_day(params):
         request = _request(params, accumulated, last + 1, [1])
         parts.append(_part(product, f"{product}-{last + 1}-01-01T00", {**request, "day": ["01"], "time": [HOURS[0]]}))
@@ -92,6 +91,19 @@ def expected_axes(area: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     return north - STEP * np.arange(round((north - south) / STEP) + 1), west + STEP * np.arange(columns)
 
 
+def requested_variables(request: Mapping[str, Any]) -> Iterator[str]:
+    """Yield our names of the variables in a request."""
+    for name, variable in VARIABLES.items():
+        if variable.name in request["variable"]:
+            yield name
+
+
+def _months(params: Mapping[str, Any]) -> list[range]:
+    """Return the months of each request for a year."""
+    step = params["months_per_request"]
+    return [range(start, start + step) for start in range(1, 13, step)]
+
+
 def _period(year: int, months: Sequence[int]) -> str:
     if len(months) == 12:
         return str(year)
@@ -121,10 +133,3 @@ def _request(params: Mapping[str, Any], variables: Sequence[str], year: int, mon
         return {"product_type": ["reanalysis"], **common, **more}
     statistic = {"daily_statistic": "daily_mean", "time_zone": "utc+00:00", "frequency": "1_hourly"}
     return {"product_type": "reanalysis", **common, **statistic}
-
-
-def requested_variables(request: Mapping[str, Any]) -> Iterator[str]:
-    """Yield our names of the variables in a request."""
-    for name, variable in VARIABLES.items():
-        if variable.name in request["variable"]:
-            yield name
