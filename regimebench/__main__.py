@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from regimebench.dataset import Dataset
 
 app = typer.Typer(
     help="RegimeBench: compare clustering methods on reanalysis data, reproducibly.",
@@ -120,7 +126,8 @@ def download(settings: Text, manifest: File) -> None:
     from regimebench import download as stage
 
     entry = json.loads(settings)
-    stage.download(_dataset(entry), manifest, entry)
+    with _dataset(entry) as dataset:
+        stage.download(dataset, manifest, entry)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -129,7 +136,8 @@ def preprocess(settings: Text, manifest: File, cube: File, truth: File) -> None:
     from regimebench import preprocess as stage
 
     entry = json.loads(settings)
-    stage.prepare(_dataset(entry), entry["name"], manifest.parent, entry["preprocess"], cube, truth, entry["gaps"])
+    with _dataset(entry) as dataset:
+        stage.prepare(dataset, entry["name"], manifest.parent, entry["preprocess"], cube, truth, entry["gaps"])
 
 
 @app.command(rich_help_panel=STAGES)
@@ -159,10 +167,19 @@ def report(settings: Text, page: File) -> None:
     stage.report(json.loads(settings), page)
 
 
-def _dataset(settings: dict[str, Any]) -> Any:
+@contextmanager
+def _dataset(settings: dict[str, Any]) -> Iterator[Dataset]:
+    """Yield a data set whose progress is shown, and let it and the suite say in the job's log what they do."""
     from regimebench import registry
+    from regimebench.progress import Shown
 
-    return registry.create(registry.dataset(settings["plugin"]), settings["params"])
+    logging.basicConfig(format="%(message)s")
+    for package in ("regimebench", "datasets"):
+        logging.getLogger(package).setLevel(logging.INFO)
+    with Shown(settings["name"]) as shown:
+        dataset = registry.create(registry.dataset(settings["plugin"]), settings["params"])
+        dataset.progress = shown
+        yield dataset
 
 
 def _end_with_driver() -> None:
