@@ -45,6 +45,35 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     np.testing.assert_array_equal(reduce(array)[0], whole)
 
 
+@pytest.mark.parametrize("borders", [(17, 23), (1, 38, 1), (4, 36), (40,)])
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_lazy_steps_stay_lazy_whatever_their_blocks(borders, how):
+    """Borders of blocks (of files) fall within days; the days are the same."""
+    array = series(steps=40)
+    found, _ = reduce(array.chunk(time=borders), how)
+    assert found.chunks is not None
+    np.testing.assert_array_equal(found, reduce(array, how)[0])
+
+
+def test_a_run_of_days_reads_no_other_block():
+    array = series(steps=40).chunk(time=4)
+    kept = days.only(array, np.arange(40) // 4 == 3)
+    assert kept.chunks[0] == (4,)
+    assert len(kept.data.dask.cull(kept.data.__dask_keys__())) == 2  # the block and the cut
+    np.testing.assert_array_equal(kept, array[12:16])
+
+
+def test_an_hour_that_ends_at_midnight_belongs_to_the_day_before():
+    """The hours 0 to 47 of two days, stamped at their ends: the means are 11.5 and 35.5."""
+    stamps = np.datetime64("2020-01-01T01", "ns") + np.arange(48) * np.timedelta64(1, "h")
+    values = np.arange(48.0)[:, None, None] * np.ones((2, 3))
+    array = xr.DataArray(values, dims=("time", "lat", "lon"), coords={"time": stamps})
+    found, notes = reduce(days.hour_before(array))
+    np.testing.assert_array_equal(found[:, 0, 0], [11.5, 35.5])
+    assert [str(day)[:10] for day in found.time.values] == ["2020-01-01", "2020-01-02"]
+    assert notes == []
+
+
 def test_daily_data_are_untouched():
     array = series(start="2020-01-01T12", steps=10, hours=24)
     found, _ = reduce(array, "sum")

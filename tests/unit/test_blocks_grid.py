@@ -6,6 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datasets.blocks import grid
 from datasets.blocks.grid import coarsen, take, window
 from regimebench.dataset import DataError
 
@@ -169,3 +170,39 @@ def test_coarsen_averages_what_there_is():
     np.testing.assert_allclose(found["t"][1, 1, 1], values[1, 2:4, 2:4].mean())
     np.testing.assert_allclose(found["lat"], [49.5, 47.5])
     assert coarsen(fields, 1) is fields
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5])
+@pytest.mark.parametrize("chunks", [{}, {"time": 3}, {"time": 1, "lon": 4}])
+def test_block_means_are_those_of_xarray_bit_for_bit(factor, chunks):
+    """Whether lazy or not: dask would add in another order."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(280, 5, (7, 11, 13)).astype(np.float32)
+    values[:, :3, :2] = np.nan
+    values[rng.random(values.shape) < 0.1] = np.nan
+    fields = xr.Dataset(
+        {"t": (("time", "lat", "lon"), values)}, coords={"lat": np.arange(11.0, 0, -1), "lon": np.arange(13.0)}
+    )
+    expected = fields.coarsen(lat=factor, lon=factor, boundary="trim").mean()
+    found = coarsen(fields.chunk(chunks) if chunks else fields, factor)
+    assert (found["t"].chunks is not None) == bool(chunks)
+    np.testing.assert_array_equal(found["t"], expected["t"])
+    np.testing.assert_array_equal(found["lon"], expected["lon"])
+
+
+def test_blocks_are_bounded_and_end_with_a_day(monkeypatch):
+    monkeypatch.setattr(grid, "BLOCK_VALUES", 100 * 4 * 5)
+    array = xr.DataArray(np.arange(1000.0 * 20).reshape(1000, 4, 5), dims=("time", "lat", "lon"))
+    lat, lon = np.arange(4.0, 0, -1), np.arange(5.0)
+    found = take(array, window(lat, lon, None, None))
+    assert found.chunks[0] == (96,) * 10 + (40,)
+    assert found.chunks[1:] == ((4,), (5,))
+    np.testing.assert_array_equal(found, array)
+
+
+def test_time_as_the_last_dimension_is_read_in_blocks(monkeypatch):
+    monkeypatch.setattr(grid, "BLOCK_VALUES", 10 * 4 * 5)
+    array = xr.DataArray(np.arange(30.0 * 20).reshape(4, 5, 30), dims=("lat", "lon", "time"))
+    found = take(array, window(np.arange(4.0, 0, -1), np.arange(5.0), None, None))
+    assert found.chunks == ((4,), (5,), (10, 10, 10))
+    np.testing.assert_array_equal(found, array)
