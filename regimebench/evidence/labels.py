@@ -138,7 +138,7 @@ def _in_table(table: str | None, ours: float, notebook: Printed) -> tuple[str, s
     if table is None:
         return "", ""
     printed = Printed(table)
-    note = "" if printed.holds(notebook.value) else "table and notebook contradict each other"
+    note = "" if printed.holds(notebook.value) else "table contradicts notebook"
     if printed.digits_of(ours) == printed.n_digits:
         return "rounded", note
     return ("cut", note) if printed.is_cut_from(ours) else ("no", note)

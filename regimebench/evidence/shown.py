@@ -111,7 +111,8 @@ def _numbers(labels: Labels) -> Table:
         "table: what the paper's table prints; from ours: rounded, cut, or no way.",
         f"Printed without a label vector, so nothing can be said: {'; '.join(labels.without)}.",
     ]
-    header = ["vector", "metric", "notebook", "ours", "definition", "digits", "status", "table", "from ours", "note"]
+    header = ["vector", "metric", "notebook", "ours", "nearest definition", "digits", "status"]
+    header += ["table", "from ours", "note"]
     return _table("Numbers printed for published label vectors", header, rows, labels.sentence + ".", notes)
 
 

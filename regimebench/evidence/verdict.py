@@ -90,7 +90,7 @@ class Findings:
     def _differences(self) -> Iterator[str]:
         for fact in self.facts:
             if fact.status == DIFFERS:
-                yield f"{fact.name} {fact.ours}, in the authors' file {fact.theirs}"
+                yield f"{fact.name}: here {fact.ours}, in the authors' file {fact.theirs}"
         if self.spot_status == DIFFERS:
             yield self.spot_sentence
         if self.inertia.status == DIFFERS:
@@ -112,7 +112,7 @@ class Findings:
             yield self.labels.sentence + (f"; not reproduced: {_listed(missed, 3 * NAMED)}" if missed else "")
         for fact in self.facts:
             if fact.status == NEAR:
-                yield f"{fact.name} {fact.ours}, in the authors' file {fact.theirs}, which changes no metric"
+                yield f"{fact.name}: here {fact.ours}, in the authors' file {fact.theirs}, which changes no metric"
         if self.unknown:
             yield self._nothing_says()
 

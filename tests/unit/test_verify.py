@@ -116,13 +116,19 @@ def variable_left_out(world):
     [
         (one_unit_off, ["1 of 9 printed values differ: p at 43N 33W on 2021-01-01", "units of the last digit)"]),
         (one_unit_off_in_a_flux, ["1 of 9", "flux at 42N 31.75W on 2021-02-09", "all of them fluxes"]),
-        (days_later, ["days 40 from 2021-01-02 to 2021-02-10, in the authors' file 40 from 2021-01-01 to 2021-02-09"]),
+        (
+            days_later,
+            ["days: here 40 from 2021-01-02 to 2021-02-10, in the authors' file 40 from 2021-01-01 to 2021-02-09"],
+        ),
         (fields_a_day_later, ["printed values differ", "numbers printed for published label vectors"]),
         (scaled_variable, ["printed values differ: t at 43N 33W"]),
         (other_column, ["total inertia per day is"]),
-        (other_gaps, ["cells without values t (2 cells), p (6 cells), in the authors' file t"]),
-        (other_grid, ["grid 5 x 6, 43N 32.875W to 42N 31.625W, in the authors' file 5 x 6, 43N 33W to 42N 31.75W"]),
-        (variable_left_out, ["variables t, p, in the authors' file t, p, flux"]),
+        (other_gaps, ["cells without values: here t (2 cells), p (6 cells), in the authors' file t"]),
+        (
+            other_grid,
+            ["grid: here 5 x 6, 43N 32.875W to 42N 31.625W, in the authors' file 5 x 6, 43N 33W to 42N 31.75W"],
+        ),
+        (variable_left_out, ["variables: here t, p, in the authors' file t, p, flux"]),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
@@ -162,7 +168,7 @@ def test_a_table_that_contradicts_its_notebook_is_named_and_decides_nothing(worl
     found = world.examine()
     assert found.word == CONSISTENT
     assert [(n.metric, n.in_table, n.note) for n in found.labels.numbers if n.note] == [
-        ("icd", "no", "table and notebook contradict each other")
+        ("icd", "no", "table contradicts notebook")
     ]
 
 

@@ -104,6 +104,7 @@ def test_unfinished_files_are_made_again_and_one_failure_does_not_stop_the_rest(
     [
         ("download.py", {"regimebench/download.py", "regimebench/dataset.py"}),
         ("preprocess.py", {"regimebench/preprocess.py", "regimebench/fields.py", "regimebench/cube.py"}),
+        ("verify.py", {"regimebench/verify.py", "regimebench/evidence/labels.py", "regimebench/metrics/score.py"}),
         ("evaluate.py", {"regimebench/evaluate.py", "regimebench/metrics/__init__.py", "regimebench/records.py"}),
         ("aggregate.py", {"regimebench/aggregate.py", "regimebench/tables.py", "regimebench/stats/__init__.py"}),
         ("report.py", {"regimebench/report.py", "regimebench/maps.py", "regimebench/aggregate.py"}),
