@@ -176,8 +176,8 @@ class Service:
 
 def _utc(stamp: str) -> datetime:
     """Return a time of the service, which is UTC where it has no offset."""
-    time = datetime.fromisoformat(stamp)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    when = datetime.fromisoformat(stamp)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _plain(request: dict[str, Any]) -> dict[str, list[str]]:
