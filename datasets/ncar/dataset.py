@@ -1,0 +1,104 @@
+"""NCEP/NCAR Reanalysis 1, daily means, as whole files from NOAA's Physical Sciences Laboratory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets.ncar.plan import first_and_last, levels_of, names_of, plan
+from datasets.ncar.settings import setting_problems
+from regimebench.dataset import DataError, Dataset
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TITLE = "NCEP-NCAR Reanalysis 1, daily means"
+LICENCE = "public domain; NOAA PSL asks to be named"
+ATTRIBUTION = (
+    "NCEP-NCAR Reanalysis 1 data provided by the NOAA PSL, Boulder, Colorado, USA, from their website at "
+    "https://psl.noaa.gov"
+)
+DOI = "10.1175/1520-0477(1996)077<0437:TNYRP>2.0.CO;2"
+REFERENCE = f"Kalnay et al. (1996): The NCEP/NCAR 40-year reanalysis project, https://doi.org/{DOI}"
+ABOUT = {"title": TITLE, "licence": LICENCE, "attribution": ATTRIBUTION, "doi": DOI}
+
+
+class Plugin(Dataset):
+    """Daily fields of Reanalysis 1; ``dataset.yaml`` describes the parameters."""
+
+    def problems(self, folder: Path) -> list[str]:
+        """Return wrong parameters; no account is needed."""
+        return setting_problems(self.params)
+
+    def origin(self) -> dict[str, Any]:
+        """Return nothing: every file names the request it answers, and what still fits is used again."""
+        return {}
+
+    def download(self, folder: Path) -> None:
+        """Fetch the files that are not there yet; each is checked before it is kept.
+
+        Raises
+        ------
+        DataError
+            For wrong parameters, for what the server or the network does, and for files that are not what they should
+            be.
+        """
+        from datasets.blocks.https import fetch_https
+        from datasets.ncar.arrivals import accept
+
+        self._refuse_settings()
+        fetch_https([part for _, part in plan(self.params)], folder, accept, self.progress, ABOUT)
+
+    def provenance(self, folder: Path) -> list[dict[str, Any]]:
+        """Return address, checksum, licence and time of each file."""
+        from datasets.blocks.parts import provenance
+
+        return provenance([part for _, part in plan(self.params)], folder)
+
+    def open(self, folder: Path) -> xr.Dataset:
+        """Return the chosen cells in the order of ``variables``, latitude descending and longitude ascending.
+
+        Raises
+        ------
+        DataError
+            If a file is missing or damaged.
+        """
+        from datasets.blocks.reading import read_fields
+        from datasets.ncar.arrivals import named
+
+        self._refuse_settings()
+        levels = levels_of(self.params)
+        files = {part.file(folder): (name, levels[name]) for name, part in plan(self.params)}
+        labels = {label: name for name in levels for label in names_of(name, levels[name])}
+        fields = read_fields(
+            list(files),
+            self.progress,
+            edit=named(files),
+            variables=list(labels),
+            **{key: self.params[key] for key in ("box", "coarsen", "year")},
+        )
+        return self._described(fields, labels)
+
+    def _refuse_settings(self) -> None:
+        if found := setting_problems(self.params):
+            raise DataError("\n".join(found))
+
+    def _described(self, fields: xr.Dataset, labels: dict[str, str]) -> xr.Dataset:
+        """Write what the fields are into their attributes; units stay as the files have them."""
+        from datasets.ncar.variables import VARIABLES
+
+        for label, name in labels.items():
+            attrs = {key: fields[label].attrs[key] for key in ("units", "long_name") if key in fields[label].attrs}
+            if VARIABLES[name].standard_name:
+                attrs["standard_name"] = VARIABLES[name].standard_name
+            fields[label].attrs = {**attrs, "cell_methods": "time: mean"}
+        years = "-".join(dict.fromkeys(map(str, first_and_last(self.params["year"]))))
+        fields.attrs = {
+            "title": f"NCEP/NCAR Reanalysis 1 daily means {years}",
+            "institution": "NOAA/NCEP and NCAR; distributed by NOAA PSL",
+            "source": f"NOAA PSL, {self.params['base_url']}, {', '.join(dict.fromkeys(labels.values()))}",
+            "license": LICENCE,
+            "references": REFERENCE,
+            "comment": "; ".join(filter(None, [ATTRIBUTION, fields.attrs.get("comment")])),
+        }
+        return fields
