@@ -106,21 +106,22 @@ def positions(mapping: Mapping[str, Any], y: np.ndarray, x: np.ndarray, where: s
     DataError
         If it is another projection, or attributes are missing.
     """
+    start = f"{where}: no latitude or longitude found, and its"
     name = mapping["grid_mapping_name"]
     if name != "lambert_conformal_conic":
-        raise DataError(f"{where}: no latitude or longitude found, and its map ({name}) is not a Lambert map; add them")
+        raise DataError(f"{start} map ({name}) is not a Lambert map; write the positions into the file")
+    if float(mapping.get("inverse_flattening", 0.0)):
+        raise DataError(f"{start} map is that of an ellipsoid, not a sphere; write the positions into the file")
     try:
         parallels = np.broadcast_to(np.ravel(mapping["standard_parallel"]), 2)
         projection = Lambert(
             (float(parallels[0]), float(parallels[1])),
             float(mapping["latitude_of_projection_origin"]),
             float(mapping["longitude_of_central_meridian"]),
-            float(mapping["earth_radius"] if "earth_radius" in mapping else mapping["semi_major_axis"]),
+            float(mapping["semi_major_axis"] if "semi_major_axis" in mapping else mapping["earth_radius"]),
         )
     except KeyError as error:
-        raise DataError(
-            f"{where}: no latitude or longitude found, and its grid mapping has no {error.args[0]}"
-        ) from error
+        raise DataError(f"{start} grid mapping has no {error.args[0]}; write the positions into the file") from error
     east, north = (float(mapping.get(key, 0.0)) for key in ("false_easting", "false_northing"))
     return projection.inverse(*np.meshgrid(np.asarray(x, float) - east, np.asarray(y, float) - north))
 
