@@ -16,6 +16,7 @@ from tests.servers.carra import Carra
 from tests.servers.cds import CANARY, CdsServer
 from tests.servers.cds_scenarios import Scenario
 from tests.servers.era5 import answer as era5_answer
+from tests.servers.psl import Psl
 from tests.workflow.conftest import ROOT, Project
 
 CARRA = Carra()
@@ -68,17 +69,21 @@ def everything_written(project: Project) -> bytes:
 def test_from_requests_to_cubes_and_the_key_is_nowhere(project, servers):
     server = serve(project, datasets={"era5": ERA5, "carra": SMALL_CARRA})
     servers.append(server)
-    output = project.run(*cubes(project))
+    with Psl(["air.sig995"]) as psl:
+        params = {"base_url": psl.base_url, "variables": ["air.sig995"]}
+        project.config["datasets"]["ncar"] = {"params": params, "preprocess": "paper"}
+        output = project.run(*cubes(project))
     assert len(server.posted) == 12 + 12
-    era5, carra = (read_cube(path) for path in cubes(project))
-    assert era5.values.shape == (365, 3, 3, 3)
-    assert era5.variables == ("sst", "sshf", "t2m")
-    assert carra.values.shape[0] == 365
-    assert carra.lat.ndim == 2
-    manifest = json.loads((project.results / "era5" / "raw" / "manifest.json").read_text())
-    first = manifest["provenance"][0]
-    assert first["request"]["year"] == ["2021"]
-    assert {"job", "md5", "sha256", "licence", "doi", "downloaded"} <= {*first, *first["received"]}
+    era5, carra, ncar = (read_cube(path) for path in cubes(project))
+    assert (era5.values.shape, era5.variables) == ((365, 3, 3, 3), ("sst", "sshf", "t2m"))
+    assert (len(carra.values), carra.lat.ndim) == (365, 2)
+    assert (ncar.values.shape, ncar.unpadded().values.shape) == ((365, 16, 16, 1), (365, 11, 16, 1))
+    for name in project.config["datasets"]:
+        manifest = json.loads((project.results / name / "raw" / "manifest.json").read_text())
+        first = manifest["provenance"][0]
+        assert {"request", "sha256", "licence", "attribution", "downloaded", "client"} <= set(first)
+        assert "md5" in first["received"]
+        assert ("job" in first) == (name != "ncar")
     assert CANARY.encode() not in everything_written(project)
     assert CANARY not in output
     assert b"signature=secret" not in everything_written(project)
