@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from benchmarks import real_files
 from regimebench import registry
+from regimebench.cube import read_cube
+from regimebench.dataset import DataError
 from regimebench.preprocess import prepare
 
 RAW = Path("raw")  # where nothing has been fetched
@@ -209,3 +213,85 @@ def test_pressure_levels_of_the_new_layout(real_data):
     with xr.open_dataset(path) as raw:
         t = resampled(raw.t.sel(pressure_level=850), time="valid_time")
     np.testing.assert_allclose(found.t[0, 0, 0], t[0, :3, :3].mean(), rtol=1e-6)
+
+
+def test_archive_of_real_members(real_data, tmp_path):
+    """The three members as the Climate Data Store sends them: one ZIP archive under the name of a NetCDF file."""
+    folder = real_data / "era5" / "cds_new_layout_cornwall_201805"
+    with zipfile.ZipFile(tmp_path / "may.nc", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    found = local(files=str(tmp_path / "may.nc")).open(tmp_path / "raw")
+    expected = local(files=str(folder / "*.nc")).open(tmp_path / "raw")
+    assert set(found.data_vars) == set(expected.data_vars)
+    for name in expected.data_vars:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+def test_sums_of_hours_count_to_the_day_they_fall_in(real_data):
+    files = str(real_data / "era5" / "era5_finse_SURF_2018*.nc")
+    found = local(files=files, variables=["tp", "t2m"], resample={"tp": "sum"}, accumulated=["tp"]).open(real_data)
+    raw = xr.concat([xr.load_dataset(path) for path in sorted((real_data / "era5").glob("era5_finse_*.nc"))], "time")
+    hours = raw.tp.sel(time=slice("2018-11-30T01:00", "2018-12-01T00:00"))
+    assert hours.sizes["time"] == 24
+    np.testing.assert_allclose(found.tp.sel(time="2018-11-30"), hours.sum("time"), rtol=1e-5, atol=1e-9)
+    assert str(found.time.values[-1])[:10] == "2018-12-30"  # the last hour of December is stamped in January
+
+
+def test_gaussian_grid(real_data, tmp_path):
+    path = real_data / "ncep_r1" / "ncep_r1_iberia_djf1983-2002_tas_pr_gaussian.nc"
+    cube = prepare(local(files=str(path)), "iberia", tmp_path, "standard", tmp_path / "cube.nc", None)
+    steps = np.diff(cube.lat)
+    assert (steps < 0).all()
+    assert np.ptp(steps) > 1e-4  # Gaussian latitudes are not evenly spaced
+    assert cube.units == ("degC", "1")
+    with xr.open_dataset(path) as raw:
+        np.testing.assert_allclose(cube.physical(cube.values)[..., 0], raw.tas.values[:, ::-1], atol=1e-4)
+
+
+def test_days_on_the_lambert_grid_of_carra(real_data, tmp_path):
+    """Ten days on the grid of the albedo file, which gives metres and a grid mapping but no degrees."""
+    with xr.open_dataset(real_data / "carra" / "carra_east_20140302T05_albedo_test.nc") as raw:
+        days = np.datetime64("2014-03-01", "ns") + np.arange(10) * np.timedelta64(1, "D")
+        one = raw.isel(y=slice(0, 40), x=slice(0, 30)).squeeze(["time", "height"], drop=True)
+        rng = np.random.default_rng(0)
+        one["var84"] = (("time", "y", "x"), rng.uniform(0, 100, (10, 40, 30)), one["var84"].attrs)
+        one.assign_coords(time=days).to_netcdf(tmp_path / "days.nc")
+        mapping = raw["Lambert_Conformal"].attrs
+    data = local(files=str(tmp_path / "days.nc"))
+    prepare(data, "albedo", tmp_path, "standard", tmp_path / "cube.nc", None)
+    cube = read_cube(tmp_path / "cube.nc")
+    assert cube.values.shape == (10, 40, 30, 1)
+    assert cube.lat[0, 0] == pytest.approx(mapping["latitudeOfFirstGridPointInDegrees"], abs=1e-3)
+    assert cube.lon[0, 0] == pytest.approx(mapping["longitudeOfFirstGridPointInDegrees"], abs=1e-3)
+    assert (np.diff(cube.lat, axis=0) > 0).all()
+    assert cube.attrs["projection"]["grid_mapping"]["grid_mapping_name"] == "lambert_conformal_conic"
+    np.testing.assert_array_equal(cube.attrs["projection"]["x"], np.arange(30) * 2500.0)
+    with xr.open_dataset(tmp_path / "cube.nc") as file:
+        assert file["data"].attrs["grid_mapping"] == "crs"
+        assert file["crs"].attrs["earth_radius"] == mapping["earth_radius"]
+
+
+def test_single_field_is_refused(real_data, tmp_path):
+    data = local(files=str(real_data / "carra" / "carra_east_20140302T05_albedo_test.nc"))
+    with pytest.raises(DataError, match="there are 1 days; at least 2 are needed to compare days"):
+        prepare(data, "albedo", tmp_path, "standard", tmp_path / "cube.nc", None)
+
+
+@pytest.mark.parametrize("name", ["elev", "ice_mask"])
+def test_static_carra_fields_are_refused(real_data, name):
+    path = real_data / "carra" / f"CARRA_W_domain_{name}.nc"
+    (problem,) = registry.load(SPEC)(**{**SPEC.parameters, "files": str(path)}).problems(RAW)
+    assert f"{path} holds 'z' (1269 x 1069) without a time" in problem
+    assert "its latitude is 9.96921e+36 in 1069 of 1069 places, a fill value and no position" in problem
+
+
+def test_documented_table_is_that_of_a_run(real_data):
+    """Every row of the table, and every file of the folder in a row."""
+    written = (registry.ROOT / "docs" / "real-files.md").read_text()
+    for line in real_files.table(real_data).splitlines():
+        if line.startswith("|"):
+            assert line in written
+    covered = {path for case in real_files.CASES for pattern in case.patterns for path in real_data.glob(pattern)}
+    files = {next((up for up in path.parents if up.suffix == ".zarr"), path) for path in real_data.glob("*/**/*")}
+    assert {path for path in files if path.is_file() or path.suffix == ".zarr"} == covered
