@@ -23,3 +23,11 @@ def real_data() -> Path:
             f"no real data: the folder {folder.name} is absent (set REGIMEBENCH_REAL_DATA to test on real files)"
         )
     return folder
+
+
+@pytest.fixture
+def without_key(tmp_path: Path) -> dict[str, str]:
+    """Return this environment without any account of the Climate Data Store, also where the developer has one."""
+    names = ("ECMWF_DATASTORES_", "CDSAPI_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    return {**kept, "HOME": str(tmp_path)}

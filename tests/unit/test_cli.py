@@ -28,10 +28,10 @@ class Plugin(Method):
 """
 
 
-def run(*arguments, check=True, plugins=""):
+def run(*arguments, check=True, plugins="", environment=None):
     done = subprocess.run(
         [sys.executable, "-m", "regimebench", *arguments], cwd=ROOT, text=True, capture_output=True, timeout=300,
-        env={**os.environ, "REGIMEBENCH_PLUGINS": str(plugins)},
+        env={**(environment or os.environ), "REGIMEBENCH_PLUGINS": str(plugins)},
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
@@ -153,12 +153,12 @@ def test_list_shows_brackets_as_they_are(toy):
     assert "  toy  [/tmp] (method, numpy, described)\n      ^[a-z]\n" in text
 
 
-def test_doctor_says_what_is_missing_and_fails_only_then():
+def test_doctor_says_what_is_missing_and_fails_only_then(without_key):
     good = run("doctor", "--config", "config/demo.yaml")
     assert "Ready." in good.stdout
-    bad = run("doctor", "--config", "config/config.yaml", check=False)
+    bad = run("doctor", "--config", "config/config.yaml", check=False, environment=without_key)
     assert bad.returncode == 1
-    assert "data set 'era5'" in bad.stdout
+    assert "data set 'era5': no key for the Climate Data Store was found" in bad.stdout
 
 
 def test_doctor_shows_brackets_as_they_are(capsys):

@@ -15,9 +15,9 @@ from regimebench.config import make_plan, read_config
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(*arguments):
+def run(*arguments, environment=None):
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, timeout=300)
 
 
 def snakemake(*arguments, check=True):
@@ -28,17 +28,6 @@ def snakemake(*arguments, check=True):
 
 def counts(output):
     return {name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE)}
-
-
-@pytest.fixture
-def papers(tmp_path):
-    """Return the papers' configuration with files that nobody has and results of its own."""
-    config = read_config(ROOT / "config" / "config.yaml")
-    for name, entry in config["datasets"].items():
-        entry["params"]["files"] = str(tmp_path / "absent" / name / "*.nc")
-    path = tmp_path / "papers.yaml"
-    path.write_text(yaml.safe_dump({**config, "results": str(tmp_path / "results")}))
-    return path
 
 
 def test_plain_snakemake_plans_the_papers_protocol_without_data_or_keys(tmp_path):
@@ -53,12 +42,13 @@ def test_plain_snakemake_plans_the_papers_protocol_without_data_or_keys(tmp_path
     assert sum(number for name, number in jobs_of.items() if name.startswith("fit_")) == batches
 
 
-def test_missing_data_stops_the_papers_protocol_before_any_job(tmp_path, papers):
-    done = run("--configfile", str(papers))
+def test_without_a_key_the_papers_protocol_stops_before_any_job(tmp_path, without_key):
+    done = run("--config", f"results={tmp_path / 'results'}", environment=without_key)
     output = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Nothing was started, because data is missing" in output
-    assert "data set 'era5'" in output
+    assert "data set 'era5': no key for the Climate Data Store was found" in output
+    assert "data set 'ncar'" not in output
     assert "make demo" in output
     assert not (tmp_path / "results" / "era5").exists()
     assert "Finished job" not in output
