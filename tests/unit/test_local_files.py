@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -201,6 +202,21 @@ class TestVariables:
         found = local(files=f"{tmp_path}/a.nc").open(tmp_path)
         np.testing.assert_allclose(found.sunshine, mean(fields.sunshine), rtol=1e-6)
         assert found.sunshine.attrs["units"] == "hours"
+
+
+@pytest.mark.parametrize("attribute", ["missing_value", "_FillValue"])
+def test_packed_integers(tmp_path, attribute):
+    """Older NOAA files mark missing values with missing_value alone."""
+    fields = make()
+    fields.t2m[:4, 2, 3] = np.nan
+    packing = {"dtype": "i2", "scale_factor": 0.01, "add_offset": 280.0, "_FillValue": None, attribute: np.int16(32766)}
+    fields.to_netcdf(tmp_path / "a.nc", format="NETCDF3_CLASSIC", encoding={"t2m": packing})
+    with netCDF4.Dataset(tmp_path / "a.nc") as file:
+        assert file["t2m"].dtype == np.int16
+        assert {"missing_value", "_FillValue"} & set(file["t2m"].ncattrs()) == {attribute}
+    found = local(files=f"{tmp_path}/a.nc").open(tmp_path)
+    np.testing.assert_allclose(found.t2m, mean(fields.t2m), atol=0.01)
+    assert np.isnan(found.t2m[0, 2, 3])
 
 
 class TestSeveralFiles:
