@@ -139,7 +139,7 @@ class _Download:
             time.sleep(seconds(wait))
         raise TransferError(
             f"{self.label}: {shown(self.url)} could not be downloaded in {tries} tries; at last {last}"
-            f"{self._kept()}. Run again later, and it goes on from there"
+            f"{self._kept()}. Run again later{' to go on from there' if self.part.held else ''}"
         )
 
     def _leftover_is_whole(self) -> bool:
