@@ -86,9 +86,9 @@ class Coarsen:
             axis: _inside(values.size, self.margin, self.block, part.stem)
             for axis, values in (("y", place.y), ("x", place.x))
         }
-        # Double precision, because a block adds up thousands of values; one thread, because each holds a whole field.
+        # Double precision, because a block adds up thousands of values; one thread, because each holds whole fields.
         whole = xr.Dataset(fields).isel(inner).astype(np.float64)
-        with dask.config.set(scheduler="synchronous"), xr.set_options(keep_attrs=True):
+        with dask.config.set(scheduler="synchronous"):
             month = coarsen(whole, self.block).astype(np.float32).compute()
         return _described(month, place, part).assign_attrs(notes)
 
@@ -104,7 +104,10 @@ def again(parts: Iterable[Part], folder: Path, accept: Coarsen) -> None:
     for part in parts:
         answer = kept(part, folder)
         if answer.is_file():
-            accept(answer, part.file(folder), part)
+            try:
+                accept(answer, part.file(folder), part)
+            except DataError as error:
+                raise DataError(f"{error}; {answer} was kept by an earlier run: delete it to fetch it again") from error
             write_done(part, folder, _same_answer(part, folder))
 
 

@@ -27,6 +27,7 @@ PLACE = (
     "LoVInDegrees", "latitudeOfFirstGridPointInDegrees", "longitudeOfFirstGridPointInDegrees", "radius",
     "iScansNegatively", "jScansPositively", "jPointsAreConsecutive", "alternativeRowScanning",
 )  # fmt: skip
+FRACTIONS = ("(0 - 1)", "Proportion")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Header:
 
     offset: Any
     name: str
-    units: str
+    about: dict[str, str]
     day: np.datetime64
     place: tuple[Any, ...]
     along_grid: bool
@@ -74,7 +75,9 @@ def headers(path: Path, where: str) -> list[Header]:
 def _header(offset: Any, message: Any) -> Header:
     place = tuple(message.message_get(key, default=None) for key in PLACE)
     along_grid = bool(message.message_get("uvRelativeToGrid", default=1))
-    return Header(offset, message["shortName"], message["units"], _day(message), place, along_grid)
+    units = message["units"].replace("**", "")  # as CF writes powers
+    about = {"units": "1" if units in FRACTIONS else units, "long_name": message["name"]}
+    return Header(offset, message["shortName"], about, _day(message), place, along_grid)
 
 
 def _day(message: Any) -> np.datetime64:
@@ -173,4 +176,4 @@ def fields(path: Path, found: Sequence[Header], place: Grid) -> xr.DataArray:
     )
     time = np.array([header.day for header in ordered], dtype="datetime64[ns]")
     coords = {"time": time, "y": place.y, "x": place.x}
-    return xr.DataArray(values, coords, ("time", "y", "x"), attrs={"units": ordered[0].units})
+    return xr.DataArray(values, coords, ("time", "y", "x"), attrs=ordered[0].about)

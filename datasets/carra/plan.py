@@ -47,9 +47,10 @@ def _year_problems(year: Any) -> list[str]:
 def _variable_problems(variables: Any, wind: Any) -> list[str]:
     if not isinstance(variables, Sequence) or isinstance(variables, str) or not variables:
         return [f"variables is {variables!r}; it must be a list of names, as in [2m_temperature, surface_pressure]"]
-    found = [unknown(name) for name in variables if name not in KNOWN]
-    found += [f"variables: {name!r} is named twice" for name in dict.fromkeys(variables) if variables.count(name) > 1]
-    alone = [name for name in COMPONENTS if name in variables]
+    names = list(map(str, variables))
+    found = [unknown(name) for name in names if name not in KNOWN]
+    found += [f"variables: {name!r} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    alone = [name for name in COMPONENTS if name in names]
     if len(alone) == 1 and wind != "grid":
         other = NORTH if alone[0] == EAST else EAST
         found.append(f"variables has {alone[0]} without {other}; wind: {wind} needs both, wind: grid takes one")

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 
 from datasets.blocks.arrival import JOULES_PER_SQUARE_METRE, KELVIN, METRES_PER_SECOND, PASCAL, Range
 
-# CARRA's cover and humidity come in per cent, in some encodings as a fraction.
+# CARRA's cover and humidity come in per cent, in some encodings as a fraction. No variable may vanish: somewhere in a
+# domain of a million cells there is always cloud, rain and, that far south, sun.
 SHARE = ("%", "(0 - 1)", "1", "Proportion")
 COLUMN = ("kg m-2", "kg m**-2")
 ENERGY = (*JOULES_PER_SQUARE_METRE, "W m-2", "W m**-2")
@@ -47,9 +48,9 @@ def _forecast(name: str, grib: tuple[str, ...], allowed: Range) -> Variable:
 
 
 WIND = Range(-80, 80, METRES_PER_SECOND)
-COVER = Range(-0.5, 100.5, SHARE, vanishes=True)
+COVER = Range(-0.5, 100.5, SHARE)
 SURFACE = Range(170, 340, KELVIN)
-FLUX = Range(-1e8, 1e8, ENERGY, vanishes=True)
+FLUX = Range(-1e8, 1e8, ENERGY)
 
 EAST, NORTH = "10m_u_component_of_wind", "10m_v_component_of_wind"
 
@@ -70,10 +71,8 @@ KNOWN = {
     "total_column_integrated_water_vapour": _analysis("tcwv", ("tcwv", "avg_tcwv"), Range(-0.1, 100, COLUMN)),
     "snow_depth_water_equivalent": _analysis("sd", ("sd", "avg_sd"), Range(-0.1, 1e5, COLUMN, missing=True)),
     "sea_surface_temperature": _analysis("sst", ("sst", "avg_sst"), Range(250, 320, KELVIN, missing=True)),
-    "sea_ice_area_fraction": _analysis(
-        "siconc", ("ci", "avg_ci"), Range(-0.5, 100.5, SHARE, missing=True, vanishes=True)
-    ),
-    "total_precipitation": _forecast("tp", ("tp",), Range(-0.1, 2000, COLUMN, vanishes=True)),
+    "sea_ice_area_fraction": _analysis("siconc", ("ci", "avg_ci"), Range(-0.5, 100.5, SHARE, missing=True)),
+    "total_precipitation": _forecast("tp", ("tp",), Range(-0.1, 2000, COLUMN)),
     "surface_net_solar_radiation": _forecast("ssr", ("ssr", "avg_snswrf"), FLUX),
     "surface_net_thermal_radiation": _forecast("str", ("str", "avg_snlwrf"), FLUX),
     "surface_sensible_heat_flux": _forecast("sshf", ("sshf", "avg_ishf"), FLUX),

@@ -97,6 +97,7 @@ def test_the_defaults_have_no_problem():
         ({"variables": "2m_temperature"}, "variables is '2m_temperature'; it must be a list of names"),
         ({"variables": []}, "variables is []; it must be a list of names"),
         ({"variables": ["2m_temperatur"]}, "'2m_temperatur' is unknown; did you mean 2m_temperature? known are"),
+        ({"variables": [{"2m_temperature": "t2m"}]}, "variables: \"{'2m_temperature': 't2m'}\" is unknown"),
         ({"variables": [U, U, V]}, f"variables: '{U}' is named twice"),
         ({"variables": [V]}, f"variables has {V} without {U}; wind: rotated needs both, wind: grid takes one"),
     ],

@@ -8,7 +8,6 @@ import pytest
 from datasets.blocks.lambert import Lambert
 from datasets.carra import messages
 from datasets.carra.coarse import Coarsen
-from datasets.carra.winds import turn
 from regimebench.dataset import DataError
 from tests.servers.carra import Carra
 from tests.unit.test_carra_month import U, V, accepted, february, received
@@ -67,26 +66,32 @@ def test_places_are_those_of_eccodes(name):
 
 
 class Eastward(Carra):
-    """Answers with a wind of 10 m/s towards east everywhere, written along the axes of the map."""
+    """Answers with a wind towards east everywhere, written along the axes of the map.
+
+    Where east is on the map is taken from places a little apart.
+    """
 
     def values(self, name, date):
-        part = february(U, V)
-        place = messages.grid([messages.Header(0, "10u", "m/s", date, self.keys(part), True)], "here")
-        cosine, sine = turn(place)
-        # A varying day, because a wind that never changes is refused.
-        return (10 + int(date.astype(int)) % 3) * (cosine if name == U else sine)
+        projection, step = MAPS["carra west"], 1e-5
+        x, y = projection.forward(55.81, 302.903)
+        lat, lon = projection.inverse(*np.meshgrid(x + 2500 * np.arange(self.nx), y + 2500 * np.arange(self.ny)))
+        before, after = projection.forward(lat, lon - step), projection.forward(lat, lon + step)
+        east = np.array([after[0] - before[0], after[1] - before[1]])
+        return speed(date) * (east / np.hypot(*east))[(U, V).index(name)]
 
-    def keys(self, part):
-        said = {**self._grid(), "radius": EARTH, "iScansNegatively": 0}
-        return tuple(said.get(key, 0) for key in messages.PLACE)
+
+def speed(date):
+    """Return the wind of a day in m/s; it varies, because a wind that never changes is refused."""
+    return 10.0 + date.astype("datetime64[D]").astype(int) % 3
 
 
 def test_an_east_wind_is_an_east_wind_everywhere(tmp_path):
     service = Eastward()
     month = accepted(tmp_path, february(U, V), service)
-    speed = 10 + month["time"].values.astype("datetime64[D]").astype(int) % 3
     assert list(month.data_vars) == ["u10", "v10"]
-    assert month["u10"].values == pytest.approx(np.broadcast_to(speed[:, None, None], (28, 5, 6)), abs=1e-4)
+    assert month["u10"].values == pytest.approx(
+        np.broadcast_to(speed(month["time"].values)[:, None, None], (28, 5, 6)), abs=1e-4
+    )
     assert month["v10"].values == pytest.approx(0, abs=1e-4)
     assert month["u10"].attrs["standard_name"] == "eastward_wind"
     on_grid = accepted(tmp_path, february(U, V, wind="grid"), service, Coarsen(2, 6, "grid", keep=False))
