@@ -47,6 +47,10 @@ class Failed(AssertionError):
     """A check did not pass; the message says what was found and what is allowed."""
 
 
+class NotRun(Exception):
+    """A check cannot be made here; the message says why."""
+
+
 def check_plugin(name: str, deadline: float = DEADLINE_SECONDS) -> list[Result]:
     """Run the suite on a method address or a data set plugin.
 
@@ -83,9 +87,10 @@ def show(name: str, results: list[Result]) -> int:
         mark = ("pass", "green") if result.ok else ("skip", "yellow") if result.skipped else ("FAIL", "red")
         text = f"  {result.name}" + (f": {result.message}" if result.message else "")
         console.print(Text.assemble(mark, text), soft_wrap=True)
-    passed = sum(result.ok for result in results)
-    console.print(Text(f"\n{name}: {passed} of {len(results)} checks passed"))
-    return int(passed < len(results))
+    passed, skipped = (sum(getattr(result, what) for result in results) for what in ("ok", "skipped"))
+    ending = f", {skipped} not run" if skipped else ""
+    console.print(Text(f"\n{name}: {passed} of {len(results)} checks passed{ending}"))
+    return int(passed + skipped < len(results))
 
 
 def _check_method(spec: MethodSpec, deadline: float) -> list[Result]:
@@ -104,6 +109,8 @@ def _run(label: str, check: Callable[[], str | None]) -> Result:
         return Result(label, True, check() or "")
     except KeyboardInterrupt:
         raise
+    except NotRun as error:
+        return Result(label, False, f"not run: {error}", skipped=True)
     except SystemExit as error:
         return Result(label, False, f"the plugin called sys.exit({error.code!r}); raise an exception instead")
     except BaseException as error:
@@ -282,7 +289,9 @@ def _cubes(spec: DatasetSpec, params: dict) -> str:
     with tempfile.TemporaryDirectory() as folder:
         missing = dataset.problems(Path(folder) / "raw")
     if missing:
-        return "not run: " + missing[0]
+        raise NotRun(missing[0])
+    if params and dataset.origin() == {}:
+        raise NotRun("its files come from a service, and a check sends no requests")
     hashes = []
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:

@@ -14,5 +14,8 @@ def test_method(name):
 
 @pytest.mark.parametrize("name", list(registry.folders("datasets")))
 def test_dataset(name):
-    failed = [f"{result.name}: {result.message}" for result in check_plugin(name) if not result.ok]
+    """A data set that needs a key, files or a service is checked as far as that goes."""
+    results = check_plugin(name)
+    failed = [f"{result.name}: {result.message}" for result in results if not (result.ok or result.skipped)]
     assert not failed, "\n".join(failed)
+    assert sum(result.skipped for result in results) <= 1
