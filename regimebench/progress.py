@@ -17,7 +17,9 @@ from tqdm import tqdm
 __all__ = ["Shown"]
 
 LINE_SECONDS, QUIET_SECONDS, LINE_PERCENT = 30.0, 1.0, 10.0
-LINE = "{desc}: {percentage:.0f} % ({n_fmt} of {total_fmt}), {rate_fmt}, {remaining} left"
+# A line claims a rate only where something has moved since the work began.
+WITH_TOTAL, WITHOUT_TOTAL = "{desc}: {percentage:.0f} % ({n_fmt} of {total_fmt})", "{desc}: {n_fmt} so far"
+BYTES_MOVED, COUNT_MOVED, STANDS = ", {rate_fmt}, {remaining} left", ", {remaining} left", ", for {elapsed}"
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +77,13 @@ class Shown:
         if since < LINE_SECONDS and not (step and since >= QUIET_SECONDS):
             return
         self._line_at, self._line_percent = now, percent
-        layout = LINE if how["total"] else None
         elapsed = now - self._began
+        layout = WITH_TOTAL if how["total"] else WITHOUT_TOTAL if done else "{desc}"
+        if done > self._first:
+            moved = BYTES_MOVED if how["unit"] == "B" else COUNT_MOVED
+            layout += moved if how["total"] else moved.rpartition(", ")[0]
+        elif elapsed >= 1:
+            layout += STANDS
         log.info(
             "%s", tqdm.format_meter(done, prefix=text, elapsed=elapsed, initial=self._first, bar_format=layout, **how)
         )

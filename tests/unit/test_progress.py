@@ -66,7 +66,19 @@ def test_lines_come_now_and_then(caplog, clock, reports, expected):
 
 def test_an_unknown_total(caplog, clock):
     lines = lines_of(caplog, clock, [(0, ("x", 0, 0, "B")), (30, ("x", 60 * MB, 0, "B"))])
-    assert lines[1].startswith("ncar: x: 60.0MB [00:30, 2.00MB/s]")
+    assert lines == ["ncar: x", "ncar: x: 60.0M so far, 2.00MB/s"]
+
+
+def test_a_line_claims_no_rate_before_something_has_moved(caplog, clock):
+    reports = [(seconds, ("waiting for 2021-01 (accepted)", 1, 12)) for seconds in (0, 90)]
+    reports += [(100, ("2021-01", 0, 139_000, "B")), (130, ("reading t2m", 1, 7)), (170, ("reading t2m", 3, 7))]
+    assert lines_of(caplog, clock, reports) == [
+        "ncar: waiting for 2021-01 (accepted): 8 % (1 of 12)",
+        "ncar: waiting for 2021-01 (accepted): 8 % (1 of 12), for 01:30",
+        "ncar: 2021-01: 0 % (0.00 of 139k)",
+        "ncar: reading t2m: 14 % (1 of 7)",
+        "ncar: reading t2m: 43 % (3 of 7), 01:20 left",
+    ]
 
 
 @pytest.mark.parametrize("watched", ["1", "0"])
