@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from regimebench.dataset import DataError
 
@@ -15,6 +16,7 @@ DEFAULT_URL = f"{SITE}/api"
 PROFILE = f"{SITE}/profile"
 KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")  # what HTTP allows in a token
 HIDDEN = "<key>"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _lines(file: str) -> Mapping[str, str]:
     if not path.exists():
         return {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors begin with a mark
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror}); {_what_to_write(file)}") from None
     except ValueError:
@@ -115,6 +117,8 @@ def _lines(file: str) -> Mapping[str, str]:
 
 
 def _refuse_key(key: str, where: str) -> None:
+    if key.startswith(("https://", "http://")):
+        raise DataError(f"the key in {where} is an address; copy the personal access token from {PROFILE} in its place")
     if ":" in key:
         raise DataError(
             f"the key in {where} has a colon: it is of the form UID:key, which the Climate Data Store gave up in 2024. "
@@ -134,8 +138,15 @@ def _usable_url(url: str, where: str) -> str:
             f"the url in {where} is {url}, of the old Climate Data Store, which ended in 2024; write {DEFAULT_URL} "
             "in its place"
         )
-    if not url.startswith(("https://", "http://")):
-        raise DataError(f"the url in {where} is {url!r}, which is no address; write {DEFAULT_URL} in its place")
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or re.search(r"[@#\s\"']", url):
+        # Not shown: people have been seen to put the key there.
+        raise DataError(f"the url in {where} is no plain address; write {DEFAULT_URL} in its place")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise DataError(
+            f"the url in {where} begins with http://, so that everyone on the way could read the key; write "
+            f"{DEFAULT_URL} in its place"
+        )
     return url
 
 

@@ -98,6 +98,19 @@ def test_each_value_is_the_first_that_is_found(home, monkeypatch, files, variabl
     assert credential_problems() == []
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfkey: KEY\r\nurl: URL\r\n",  # an editor of Windows
+        b"\n  url :URL  \n\tkey:KEY\t\nverify: 0\nnonsense\n: \n",
+        b"# key: other\nkey: other\nurl: URL\nkey: KEY",
+    ],
+)
+def test_odd_files_are_read(home, content):
+    (home / ".cdsapirc").write_bytes(content.replace(b"KEY", CANARY.encode()).replace(b"URL", URL.encode()))
+    assert find_credentials() == Credentials(URL, CANARY, "~/.cdsapirc")
+
+
 TO_WRITE = f"write two lines into ~/.cdsapirc: 'url: {DEFAULT_URL}' and 'key: <your token>'"
 
 
@@ -127,7 +140,17 @@ TO_WRITE = f"write two lines into ~/.cdsapirc: 'url: {DEFAULT_URL}' and 'key: <y
             "the url in ~/.cdsapirc is https://cds.climate.copernicus.eu/api/v2, of the old Climate Data Store, which "
             "ended in 2024; write https://cds.climate.copernicus.eu/api in its place",
         ),
-        ({".cdsapirc": rc(url="cds")}, {}, "the url in ~/.cdsapirc is 'cds', which is no address; write https:"),
+        ({".cdsapirc": rc(url="cds")}, {}, "the url in ~/.cdsapirc is no plain address; write https:"),
+        ({".cdsapirc": rc(url=CANARY)}, {}, "the url in ~/.cdsapirc is no plain address"),
+        ({".cdsapirc": rc(url=f"https://{CANARY}@host/api")}, {}, "the url in ~/.cdsapirc is no plain address"),
+        ({".cdsapirc": rc(url=f"https://host/api?key={CANARY}")}, {}, "the url in ~/.cdsapirc is no plain address"),
+        ({".cdsapirc": rc(url=f"{DEFAULT_URL} # mine")}, {}, "the url in ~/.cdsapirc is no plain address"),
+        ({".cdsapirc": rc(url=CANARY, key=DEFAULT_URL)}, {}, "the key in ~/.cdsapirc is an address; copy the personal"),
+        (
+            {".cdsapirc": rc(url="http://cds.climate.copernicus.eu/api")},
+            {},
+            "the url in ~/.cdsapirc begins with http://, so that everyone on the way could read the key; write https://",
+        ),
     ],
 )
 def test_what_is_missing_or_wrong_is_one_sentence_without_the_key(home, monkeypatch, files, variables, sentence):
