@@ -87,14 +87,16 @@ def reason(error: requests.RequestException) -> str:
     cause = getattr(cause, "reason", None) or cause
     if isinstance(cause, exceptions.NameResolutionError):
         return "the name of the server could not be resolved (no network?)"
+    if isinstance(error, requests.exceptions.ProxyError) or isinstance(cause, exceptions.ProxyError):
+        return "the proxy cannot be reached, or refuses"
+    if isinstance(cause, exceptions.NewConnectionError):  # also a ConnectTimeoutError, so it is asked for first
+        return "no connection could be made"
     if isinstance(error, requests.ConnectTimeout) or isinstance(cause, exceptions.ConnectTimeoutError):
         return "the server did not accept a connection in time"
     if isinstance(error, requests.ReadTimeout) or isinstance(cause, exceptions.ReadTimeoutError):
         return "the server stopped sending"
     if isinstance(error, requests.exceptions.SSLError):
         return "no secure connection could be made (certificate or TLS)"
-    if isinstance(cause, exceptions.NewConnectionError):
-        return "no connection could be made"
     return f"the connection broke ({type(cause if isinstance(cause, Exception) else error).__name__})"
 
 

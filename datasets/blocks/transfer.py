@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http.client import responses
 from itertools import chain
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BLOCK = 2**16  # bytes; what is lost of the last block when a connection breaks
 CONNECT, SILENCE = 30.0, 60.0  # seconds until a server that does not answer, or stops sending, is given up
 WAITS = (1.0, 4.0, 15.0, 60.0, 120.0)  # seconds between tries in a row that bring nothing
+PATIENT = (*WAITS, *[300.0] * 36)  # three hours, where a server has just answered: it, or the network, will come back
 TRIES = 100  # in all: a connection that often breaks, but brings something each time, goes on
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MIB = 2**20
@@ -64,6 +65,7 @@ def fetch_url(
     md5: str | None = None,
     progress: Progress = no_progress,
     label: str = "",
+    waits: Sequence[float] = WAITS,
 ) -> Received:
     """Download a file to ``target``, continuing what an earlier call or process left half done.
 
@@ -82,6 +84,8 @@ def fetch_url(
         Told ``label``, the bytes so far and those of the whole file (0 if unknown).
     label : str
         Name in messages, by default that of ``target``.
+    waits : sequence of float
+        Seconds between tries in a row that bring nothing: after the last one it is given up.
 
     Raises
     ------
@@ -90,12 +94,14 @@ def fetch_url(
     TransferError
         For everything else that waiting and trying again does not cure.
     """
-    download = _Download(url, Partial(target), size, md5, progress, label or target.name)
+    download = _Download(url, Partial(target), size, md5, progress, label or target.name, waits)
     target.parent.mkdir(parents=True, exist_ok=True)
     download.complete()
     received = download.part.described()
     if md5 is not None and received.md5 != md5.lower() and download.pieces > 1:
-        log.warning("%s: the pieces do not fit together (md5 differs); starting again from the beginning", label)
+        log.warning(
+            "%s: the pieces do not fit together (md5 differs); starting again from the beginning", download.label
+        )
         download.part.discard()
         download.complete()
         received = download.part.described()
@@ -117,6 +123,7 @@ class _Download:
     md5: str | None
     progress: Progress
     label: str
+    waits: Sequence[float]
     pieces: int = field(default=0)  # answers that the bytes so far come from
 
     def complete(self) -> None:
@@ -128,13 +135,13 @@ class _Download:
             try:
                 return self._attempt()
             except _Broken as broken:
-                last, wait = str(broken), broken.wait
+                last, asked = str(broken), broken.wait or 0.0
             tries += 1
             fruitless = 0 if self.part.held > best else fruitless + 1
             best = max(best, self.part.held)
-            if fruitless > len(WAITS) or tries == TRIES:
+            if fruitless > len(self.waits) or tries == TRIES:
                 break
-            wait = WAITS[max(fruitless, 1) - 1] if wait is None else wait
+            wait = max(self.waits[max(fruitless, 1) - 1], asked)
             log.warning("%s: %s; trying again in %g s", self.label, last, wait)
             time.sleep(seconds(wait))
         raise TransferError(
