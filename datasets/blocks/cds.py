@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.blocks.answers import shown
-from datasets.blocks.cds_errors import Gone, JobFailed, NotReady, Refused, Stopped
+from datasets.blocks.cds_errors import Gone, JobFailed, NotReady, Refused, Stopped, TooLarge
 from datasets.blocks.cds_service import Asset, Service
 from datasets.blocks.credentials import find_credentials
-from datasets.blocks.parts import Accept, Part, missing, now, read_record, write_done, write_record
-from datasets.blocks.transfer import NotFound, Partial, Received, TransferError, fetch_url, seconds
+from datasets.blocks.parts import Accept, Part, alone, now, read_record, to_fetch, write_done, write_record
+from datasets.blocks.transfer import NO_ROOM, PATIENT, NotFound, Partial, Received, TransferError, fetch_url, seconds
 from regimebench.dataset import DataError, Progress
 
 if TYPE_CHECKING:
@@ -35,9 +35,15 @@ log = logging.getLogger(__name__)
 
 
 def fetch_cds(
-    parts: Sequence[Part], folder: Path, accept: Accept, progress: Progress, about: Mapping[str, Any]
+    parts: Sequence[Part],
+    folder: Path,
+    accept: Accept,
+    progress: Progress,
+    about: Mapping[str, Any],
+    *,
+    smaller: str = "let each request ask for less in the configuration",
 ) -> None:
-    """Fetch the parts that are not there yet.
+    """Fetch the parts that are not there yet, or not what they were.
 
     What was done is written into each part's record before the next step, so that a process that is ended anywhere
     goes on where it was: with the job that it asked for, the bytes that it has, the file that it received.
@@ -54,18 +60,18 @@ def fetch_cds(
         Told how many parts are there and which one is waited for, and the bytes of each transfer.
     about : mapping
         ``licence``, ``attribution`` and ``doi``, for the records.
+    smaller : str
+        What to do if the service refuses a request as too large: which parameters of the data set make it smaller.
 
     Raises
     ------
     DataError
-        If the account or the service stands against it: at once, in one sentence. If parts failed: when all others are
-        there, naming each.
+        If the account or the service stands against it, or another process fetches into the folder: at once, in one
+        sentence. If parts failed: when all others are there, naming each.
     """
-    todo = missing(parts, folder)
-    if not todo:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    _Fetch(len(parts), len(parts) - len(todo), folder, accept, progress, about).run(todo)
+    with alone(folder):
+        if todo := to_fetch(parts, folder):
+            _Fetch(len(parts), len(parts) - len(todo), folder, accept, progress, about, smaller).run(todo)
 
 
 @dataclass
@@ -82,9 +88,16 @@ class _Flight:
 
 class _Fetch:
     def __init__(
-        self, total: int, done: int, folder: Path, accept: Accept, progress: Progress, about: Mapping[str, Any]
+        self,
+        total: int,
+        done: int,
+        folder: Path,
+        accept: Accept,
+        progress: Progress,
+        about: Mapping[str, Any],
+        smaller: str,
     ):
-        self.total, self.done = total, done
+        self.total, self.done, self.smaller = total, done, smaller
         self.folder, self.accept, self.progress, self.about = folder, accept, progress, dict(about)
         self.failures: dict[str, list[str]] = {}
 
@@ -93,6 +106,21 @@ class _Fetch:
         return Service(find_credentials())
 
     def run(self, parts: Sequence[Part]) -> None:
+        """Fetch all; whatever happens, nothing that was asked for is lost."""
+        try:
+            self._run(parts)
+        except Stopped as stop:
+            queued = sum(read_record(part, self.folder).get("state") == SUBMITTED for part in parts)
+            later = f" (requests under way, which the next run goes on with: {queued})" if queued else ""
+            raise Stopped("\n".join([*self._failed(), f"{stop}{later}"])) from None
+        if self.failures:
+            there = f"\n({self.done} of {self.total} parts are there and stay)" if self.done else ""
+            raise DataError("\n".join(self._failed()) + there)
+
+    def _failed(self) -> list[str]:
+        return [f"{', '.join(stems)}: {text}" for text, stems in self.failures.items()]
+
+    def _run(self, parts: Sequence[Part]) -> None:
         """Keep ``IN_FLIGHT`` jobs queued until every part is there or failed."""
         waiting, flying, wait = deque(parts), [], FIRST_WAIT
         while waiting or flying:
@@ -106,10 +134,6 @@ class _Fetch:
             if flying and not any(moved):
                 self.progress(f"waiting for {flying[0].part.stem} ({flying[0].state})", self.done, self.total)
                 time.sleep(seconds(wait))
-        if self.failures:
-            named = "\n".join(f"{', '.join(stems)}: {text}" for text, stems in self.failures.items())
-            there = f"\n({self.done} of {self.total} parts are there and stay)" if self.done else ""
-            raise DataError(f"{named}{there}")
 
     @contextmanager
     def _noted(self, part: Part) -> Iterator[None]:
@@ -119,7 +143,8 @@ class _Fetch:
         except Stopped:
             raise
         except DataError as error:
-            text = str(error).removeprefix(f"{part.stem}: ")
+            advice = f"; {self.smaller}" if isinstance(error, TooLarge) else ""
+            text = str(error).removeprefix(f"{part.stem}: ") + advice
             log.warning("%s: %s", part.stem, text)
             self.failures.setdefault(text, []).append(part.stem)
 
@@ -215,7 +240,8 @@ class _Fetch:
         again = True
         while True:
             try:
-                return fetch_url(asset.href, path, size=asset.size, md5=asset.md5, progress=progress, label=part.stem)
+                known = {"size": asset.size, "md5": asset.md5, "waits": PATIENT}
+                return fetch_url(asset.href, path, progress=progress, label=part.stem, **known)
             except NotFound:
                 raise Gone("the file is no longer there") from None
             except TransferError as error:
@@ -240,6 +266,8 @@ class _Fetch:
             try:
                 self.accept(received, target, part)
             except DataError as error:
+                if _no_room(error):
+                    raise Stopped(f"{part.stem}: {error}") from error
                 if received.exists():
                     os.replace(received, refused)
                 self._forget(part, state=REFUSED, reason=str(error))
@@ -250,6 +278,13 @@ class _Fetch:
         write_done(part, self.folder, {**read_record(part, self.folder), **self.about, "client": client})
         self.done += 1
         log.info("%s: complete (%d of %d)", part.stem, self.done, self.total)
+
+
+def _no_room(error: BaseException | None) -> bool:
+    """Return whether a full disk is behind an error: nothing is wrong with what arrived then."""
+    while error is not None and not (isinstance(error, OSError) and error.errno in NO_ROOM):
+        error = error.__cause__
+    return error is not None
 
 
 def _beside(target: Path, what: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from http.client import responses
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from datasets.blocks.answers import PAGE, TITLE, reason
 from datasets.blocks.credentials import DEFAULT_URL, PROFILE, SITE, Credentials
@@ -24,6 +25,10 @@ class Refused(DataError):
 
 class Stopped(Refused):
     """No request will succeed until the user has done something: about the account, the data set or the service."""
+
+
+class TooLarge(Refused):
+    """One request asks for more than the service gives at once; the data set knows how to ask for less."""
 
 
 class JobFailed(Refused):
@@ -55,6 +60,11 @@ def explained(error: requests.HTTPError, source: str, credentials: Credentials) 
     title, detail, trace = (credentials.redacted(text) for text in (title, detail, trace))
     code, path = answer.status_code, answer.url.partition("?")[0]
     words = _brief(": ".join(filter(None, (title, detail))) or responses.get(code, "no reason given"))
+    if code in (401, 403) and urlsplit(path).netloc != urlsplit(credentials.url).netloc:
+        return Stopped(
+            f"{credentials.url} leads to another server ({path}), which is not given the key; check the url, which "
+            f"should be {DEFAULT_URL}, and whether a proxy is in between"
+        )
     if code == 401:
         return Stopped(
             f"the Climate Data Store does not accept the key in {credentials.where} ({code}, {words}); copy the "
@@ -161,10 +171,7 @@ def _forbidden(title: str, detail: str, words: str, source: str) -> Refused:
             f"{page}, and run again"
         )
     if "cost" in title or "too large" in detail:
-        return Refused(
-            f"the Climate Data Store refuses the request as too large ({words}); let each request ask for less in the "
-            "configuration: fewer months or variables per request, or a smaller area"
-        )
+        return TooLarge(f"the Climate Data Store refuses the request as too large ({words})")
     return Stopped(
         f"the Climate Data Store does not deliver {source} at the moment (403, {words}); see {SITE}/datasets/{source} "
         "and run again later"

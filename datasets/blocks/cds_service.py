@@ -14,12 +14,20 @@ from datasets.blocks.answers import TRANSIENT, asked_wait
 from datasets.blocks.cds_errors import Gone, explained, not_json, unknown_form, unreachable
 from datasets.blocks.credentials import Credentials
 from datasets.blocks.parts import Part
-from datasets.blocks.transfer import CONNECT, SILENCE, WAITS, seconds
+from datasets.blocks.transfer import CONNECT, PATIENT, SILENCE, WAITS, seconds
 
 if TYPE_CHECKING:
+    import requests
     from ecmwf.datastores import Remote
 
 ALIVE = ("accepted", "running", "successful")
+MISREAD = (
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # by the client: other JSON than it knows
 CLOCKS = timedelta(minutes=10)  # by which the service's clock and ours may differ
 RECENT = 50  # jobs of the account among which a lost one is looked for
 
@@ -42,7 +50,8 @@ class Service:
     """One account.
 
     The client retries without limit of sense (500 times 120 s), also a submission whose answer was lost, so it is told
-    not to retry at all; :meth:`_ask` does.
+    not to retry at all; :meth:`_ask` does: for minutes until a job is there, so that a wrong address shows soon; for
+    hours afterwards, so that neither maintenance nor a lost network ends a run that has waited in the queue.
     """
 
     def __init__(self, credentials: Credentials):
@@ -50,6 +59,7 @@ class Service:
 
         self.credentials = credentials
         self._said: set[str] = set()
+        self._waits = WAITS
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self._client = Client(
@@ -58,6 +68,7 @@ class Service:
                 timeout=(seconds(CONNECT), seconds(SILENCE)),
                 progress=False,
                 maximum_tries=1,
+                session=_session(credentials.url),
                 log_callback=self._log,
             )
         for warning in caught:  # the service's news could not be had, which the next call will explain
@@ -86,11 +97,15 @@ class Service:
             look = True  # an answer that got lost on the way must not become a second job
             return found or process.submit(part.request)
 
-        return self._ask(once, part.source)
+        job = self._ask(once, part.source)
+        self._waits = PATIENT
+        return job
 
     def job(self, job: str, source: str) -> Remote:
         """Return a job by its id; Gone if the service does not know it (any more)."""
-        return self._ask(lambda: self._client.get_remote(job), source)
+        remote = self._ask(lambda: self._client.get_remote(job), source)
+        self._waits = PATIENT
+        return remote
 
     def state(self, job: Remote, source: str) -> str:
         """Return ``accepted``, ``running`` or ``successful``.
@@ -115,7 +130,7 @@ class Service:
 
         def read() -> Asset:
             value, finished = results.asset, job.finished_at
-            size, md5 = value.get("file:size"), value.get("file:checksum")
+            size, md5 = value.get("file:size"), value.get("file:checksum") or None
             when = finished.isoformat(timespec="seconds") if finished else None
             return Asset(results.location, size, md5, results.content_type, when)
 
@@ -139,22 +154,24 @@ class Service:
         import requests
         from ecmwf.datastores.processing import LinkError, ProcessingFailedError
 
-        for wait in (*WAITS, None):
-            transient, longer = False, None
+        waits = self._waits
+        for wait in (*waits, None):
+            transient, longer = waits is PATIENT, None  # a hotel's login page or certificate may go away again
             try:
                 return call()
             except requests.HTTPError as error:
                 trouble = explained(error, source, self.credentials)
-                transient, longer = error.response.status_code in TRANSIENT, asked_wait(error.response)
+                code = error.response.status_code
+                transient, longer = code in TRANSIENT or code >= 500, asked_wait(error.response)
             except requests.exceptions.JSONDecodeError as error:
                 trouble = not_json(error.doc, self.credentials)
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 trouble = unreachable(error, self.credentials)
-                transient = not isinstance(error, requests.exceptions.SSLError)
+                transient |= not isinstance(error, requests.exceptions.SSLError)
             except ProcessingFailedError as error:  # dismissed between two questions
-                trouble = Gone(self.credentials.redacted(str(error)))
-            except (requests.RequestException, LinkError, AssertionError, KeyError, TypeError, ValueError) as error:
-                trouble = unknown_form(self.credentials, error)
+                trouble, transient = Gone(self.credentials.redacted(str(error))), False
+            except (requests.RequestException, LinkError, *MISREAD) as error:
+                trouble, transient = unknown_form(self.credentials, error), False
             if wait is None or not transient:
                 raise trouble  # outside of the clause: the client's own errors may carry what was sent
             wait = max(wait, longer or 0)
@@ -174,6 +191,19 @@ class Service:
             log.debug("%s", text)
 
 
+def _session(root: str) -> requests.Session:
+    """Return a session that keeps the key from every other server: requests itself drops only ``Authorization``."""
+    import requests
+
+    class Session(requests.Session):
+        def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+            if self.should_strip_auth(root, request.url):
+                request.headers.pop("PRIVATE-TOKEN", None)
+            return super().send(request, **kwargs)
+
+    return Session()
+
+
 def _utc(stamp: str) -> datetime:
     """Return a time of the service, which is UTC where it has no offset."""
     when = datetime.fromisoformat(stamp)
@@ -181,7 +211,12 @@ def _utc(stamp: str) -> datetime:
 
 
 def _plain(request: dict[str, Any]) -> dict[str, list[str]]:
-    """Return a request in one form: the service takes ``"2021"``, ``["2021"]`` and ``[2021]`` for the same."""
+    """Return a request in one form: the service takes ``"2021"``, ``["2021"]`` and ``[2021.0]`` for the same."""
     return {
-        key: [str(item) for item in (value if isinstance(value, list) else [value])] for key, value in request.items()
+        key: [f"{item:.10g}" if isinstance(item, float) else str(item) for item in _list(value)]
+        for key, value in request.items()
     }
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from regimebench.dataset import DataError
+
 DONE = "done"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,13 +35,17 @@ class Part:
     source : str
         Collection of the Climate Data Store, or data provider.
     request : dict
-        JSON. For files over HTTPS ``{"urls": [...]}``, the preferred address first.
+        JSON. For files over HTTPS what tells the file from others of the provider, such as ``{"file": "slp.2021.nc"}``.
+    urls : tuple of str
+        Where a file over HTTPS lies, the preferred address first. They do not count for :attr:`key`: the same file from
+        a mirror is the same part.
     """
 
     stem: str
     suffix: str
     source: str
     request: dict[str, Any]
+    urls: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -93,15 +104,18 @@ def write_record(part: Part, folder: Path, record: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)  # or a power cut could bring the old record back, and a job would be asked for twice
+    finally:
+        os.close(handle)
 
 
 def write_done(part: Part, folder: Path, record: Mapping[str, Any]) -> None:
     """Write the record of a part whose file is in place, with the file's size and SHA-256."""
     path = part.file(folder)
-    with open(path, "rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     described = {"source": part.source, "request": part.request, **record}
-    write_record(part, folder, {**described, "state": DONE, "bytes": path.stat().st_size, "sha256": sha256})
+    write_record(part, folder, {**described, "state": DONE, "bytes": path.stat().st_size, "sha256": _sha256(path)})
 
 
 def is_complete(part: Part, folder: Path) -> bool:
@@ -116,6 +130,64 @@ def is_complete(part: Part, folder: Path) -> bool:
 def missing(parts: Iterable[Part], folder: Path) -> list[Part]:
     """Return the parts that are still to be fetched."""
     return [part for part in parts if not is_complete(part, folder)]
+
+
+def damaged(parts: Iterable[Part], folder: Path) -> list[Part]:
+    """Return the complete parts whose file is not the recorded one any more, although it has its size; reads them."""
+    return [
+        part
+        for part in parts
+        if is_complete(part, folder) and _sha256(part.file(folder)) != read_record(part, folder).get("sha256")
+    ]
+
+
+def refuse_damaged(parts: Iterable[Part], folder: Path) -> None:
+    """Raise DataError, naming them, if files are not what was fetched."""
+    if found := damaged(parts, folder):
+        names = ", ".join(part.file(folder).name for part in found)
+        raise DataError(
+            f"{names} in {folder}/: changed since the download (the SHA-256 is not the recorded one); delete it and "
+            f"{folder}/manifest.json, and run again to fetch it anew"
+        )
+
+
+def to_fetch(parts: Iterable[Part], folder: Path) -> list[Part]:
+    """Return the parts that are missing or damaged, in their order; says which are damaged."""
+    parts = list(parts)
+    changed = {part.file(folder) for part in damaged(parts, folder)}
+    for path in sorted(changed):
+        log.warning("%s: changed since the download; it is fetched again", path)
+    return [part for part in parts if part.file(folder) in changed or not is_complete(part, folder)]
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make the folder and keep other processes from fetching into it; a process that is killed lets go by that.
+
+    Raises
+    ------
+    DataError
+        If another one does already: both would write into the same files, and ask for everything twice.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"another process is fetching into {folder}/; wait until it has ended, and run again"
+            ) from None
+        except OSError as error:
+            log.debug("%s: this file system cannot lock (%s)", folder, error.strerror)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def provenance(parts: Iterable[Part], folder: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets.blocks.parts import missing, provenance
+from datasets.blocks.parts import missing, provenance, refuse_damaged
 from datasets.era5.plan import COLLECTIONS, ends_with_next_day, first_and_last, plan
 from datasets.era5.settings import setting_problems
 from datasets.era5.variables import VARIABLES
@@ -24,6 +24,7 @@ ATTRIBUTION = (
     "Contains modified Copernicus Climate Change Service information {years}. Neither the European Commission nor "
     "ECMWF is responsible for any use that may be made of the Copernicus information or data it contains."
 )
+SMALLER = "lower months_per_request or variables_per_request, or choose a smaller area, in the parameters of era5"
 REFERENCE = "Hersbach et al. (2020): The ERA5 global reanalysis, https://doi.org/10.1002/qj.3803"
 
 
@@ -55,7 +56,7 @@ class Plugin(Dataset):
         from datasets.era5.members import accept
 
         self._refuse_settings()
-        fetch_cds(plan(self.params), folder, accept, self.progress, self._about())
+        fetch_cds(plan(self.params), folder, accept, self.progress, self._about(), smaller=SMALLER)
 
     def provenance(self, folder: Path) -> list[dict[str, Any]]:
         """Return request, job, checksum, licence and time of each part, and how many of its steps are preliminary."""
@@ -76,12 +77,13 @@ class Plugin(Dataset):
         Raises
         ------
         DataError
-            If a part is missing or damaged, or parts do not fit together.
+            If a part is missing, damaged, or not what was fetched, or parts do not fit together.
         """
         from datasets.blocks.reading import read_fields
         from datasets.era5.members import member_files, named
 
         self._refuse_settings()
+        refuse_damaged(plan(self.params), folder)
         fields = read_fields(
             [path for part in plan(self.params) for path in member_files(part.file(folder))],
             self.progress,

@@ -47,9 +47,11 @@ def accept(received: Path, target: Path, part: Part) -> None:
                 f"what arrived cannot be used: {'; '.join(problems)}. If the same comes back when you run again, see "
                 f"https://cds.climate.copernicus.eu/datasets/{part.source} for known problems"
             )
-    except DataError as error:
+    except (DataError, OSError, RuntimeError, ValueError) as error:  # the last three: of netCDF4, for damaged files
         shutil.rmtree(folder, ignore_errors=True)
-        raise DataError(str(error).replace(str(received), WHOLE)) from error
+        known = isinstance(error, DataError)
+        text = str(error) if known else f"{received} is damaged ({type(error).__name__}: {error})"
+        raise DataError(text.replace(str(received), WHOLE)) from error
     if preliminary:
         log.warning(
             "%s: %d steps are preliminary (ERA5T); final data follow in about three months", part.stem, preliminary

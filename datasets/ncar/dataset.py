@@ -61,12 +61,14 @@ class Plugin(Dataset):
         Raises
         ------
         DataError
-            If a file is missing or damaged.
+            If a file is missing, damaged, or not what was fetched.
         """
+        from datasets.blocks.parts import refuse_damaged
         from datasets.blocks.reading import read_fields
         from datasets.ncar.arrivals import named
 
         self._refuse_settings()
+        refuse_damaged([part for _, part in plan(self.params)], folder)
         levels = levels_of(self.params)
         files = {part.file(folder): (name, levels[name]) for name, part in plan(self.params)}
         labels = {label: name for name in levels for label in names_of(name, levels[name])}

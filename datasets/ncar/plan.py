@@ -39,15 +39,9 @@ def names_of(name: str, levels: Sequence[int | None]) -> list[str]:
 
 def plan(params: Mapping[str, Any]) -> list[tuple[str, Part]]:
     """Return the files' names and parts, one for each variable and year."""
-    from datasets.blocks.parts import Part
-
     first, last = first_and_last(params["year"])
     base = params["base_url"].rstrip("/")
-    return [
-        (name, Part(f"{name}.{year}", ".nc", PROVIDER, {"urls": _urls(base, f"{name}.{year}.nc", name)}))
-        for name in levels_of(params)
-        for year in range(first, last + 1)
-    ]
+    return [(name, _part(base, name, year)) for name in levels_of(params) for year in range(first, last + 1)]
 
 
 def asked(part: Part) -> tuple[str, int]:
@@ -61,5 +55,10 @@ def days_of(year: int) -> np.ndarray:
     return np.arange(f"{year}-01-01", f"{year + 1}-01-01", dtype="datetime64[D]")
 
 
-def _urls(base: str, file: str, name: str) -> list[str]:
-    return [f"{base}/{layout}/{VARIABLES[name].group}/{file}" for layout in LAYOUTS]
+def _part(base: str, name: str, year: int) -> Part:
+    from datasets.blocks.parts import Part
+
+    file = f"{VARIABLES[name].group}/{name}.{year}.nc"
+    return Part(
+        f"{name}.{year}", ".nc", PROVIDER, {"file": file}, tuple(f"{base}/{layout}/{file}" for layout in LAYOUTS)
+    )

@@ -91,7 +91,8 @@ class CdsServer(FaultyFiles):
 
     def environment(self, home: Path) -> dict[str, str]:
         """Return the environment of a process that talks to this server and knows no other configuration."""
-        kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        strange = re.compile(r".*_proxy|(ecmwf_datastores|cdsapi)_.*", re.IGNORECASE)
+        kept = {name: value for name, value in os.environ.items() if not strange.fullmatch(name)}
         return {
             **kept,
             "ECMWF_DATASTORES_URL": self.url,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -24,10 +25,10 @@ def start_cds(monkeypatch, tmp_path, caplog) -> Iterator[Callable[[str | Scenari
     def start(scenario: str | Scenario = "ok") -> CdsServer:
         server = CdsServer(answer, scenario).__enter__()
         opened.append(server)
-        for name in ("http_proxy", "https_proxy", "all_proxy"):
-            monkeypatch.delenv(name, raising=False)
-            monkeypatch.delenv(name.upper(), raising=False)
-        for name, value in {**server.environment(tmp_path), "REGIMEBENCH_PATIENCE": "0.005"}.items():
+        wanted = {**server.environment(tmp_path), "REGIMEBENCH_PATIENCE": "0.005"}
+        for name in set(os.environ) - set(wanted):
+            monkeypatch.delenv(name)
+        for name, value in wanted.items():
             monkeypatch.setenv(name, value)
         return server
 

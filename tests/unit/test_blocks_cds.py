@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -10,12 +11,13 @@ from importlib.metadata import version
 
 import pytest
 
-from datasets.blocks import cds
+from datasets.blocks import cds, cds_service, transfer
 from datasets.blocks.cds import fetch_cds
-from datasets.blocks.parts import is_complete, now, provenance, read_record, write_record
+from datasets.blocks.parts import alone, is_complete, now, provenance, read_record, write_record
 from regimebench.dataset import DataError, no_progress
 from tests.servers.cds import CANARY
-from tests.servers.cds_scenarios import SCENARIOS, Reply, Scenario, error
+from tests.servers.cds_scenarios import BUSY, SCENARIOS, Reply, Scenario, error
+from tests.servers.files import FaultyFiles, Hosted
 from tests.unit.cds_run import ABOUT, PARTS, content, take
 
 PART = PARTS[0]
@@ -102,7 +104,7 @@ def test_a_failed_job_is_asked_for_anew_in_the_next_run(start_cds, tmp_path):
     ("collection", "request_", "age", "forgotten", "posts"),
     [
         (PART.source, PART.request, 0, False, 0),
-        (PART.source, {"year": 2021, "month": ["01"]}, 0, False, 0),
+        (PART.source, {"year": 2021.0, "month": ["01"]}, 0, False, 0),
         (PART.source, PARTS[1].request, 0, False, 1),
         ("reanalysis-y", PART.request, 0, False, 1),
         (PART.source, PART.request, 3600, False, 1),
@@ -207,6 +209,99 @@ def test_the_service_s_news_are_logged_once_and_without_the_key(start_cds, tmp_p
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert told == ["[2026-01-01] Slow today <key>"]
     assert "signature" not in "".join(r.getMessage() for r in caplog.records if r.name.startswith("datasets"))
+
+
+@pytest.mark.parametrize(
+    ("route", "sentence"),
+    [("process", "answers with a web page"), ("execution", "leads to another server"), ("job", "leads to another")],
+)
+def test_the_key_follows_no_redirection_to_another_server(start_cds, tmp_path, route, sentence):
+    status = {"process": 404, "execution": 401, "job": 403}[route]
+    with FaultyFiles({"/login": Hosted(b"", [str(status)] * 9)}) as other:
+        server = start_cds(Scenario(always={route: Reply(302, b"", {"Location": f"{other.address}/login"})}))
+        with pytest.raises(DataError, match=sentence) as caught:
+            fetch(tmp_path)
+        assert server.url in str(caught.value)
+        assert other.requests
+        assert CANARY not in str(other.requests)
+
+
+def test_the_key_goes_to_no_other_server_whose_address_the_service_sends(start_cds, tmp_path, monkeypatch):
+    with FaultyFiles() as other:
+        server = start_cds()
+        monkeypatch.setattr(server, "_address", lambda job: f"{other.address}/{job.id}")
+        with pytest.raises(DataError):
+            fetch(tmp_path)
+        assert other.requests
+        assert CANARY not in str(other.requests)
+
+
+LOGIN_PAGE = Reply(200, b"<html><title>Hotel</title></html>")
+
+
+@pytest.mark.parametrize("route", ["job", "results"])
+@pytest.mark.parametrize("reply", [Reply(503, b""), Reply(429, {}), Reply(520, b""), LOGIN_PAGE])
+def test_a_run_that_waits_for_a_job_outlasts_long_trouble(start_cds, tmp_path, monkeypatch, route, reply):
+    assert sum(transfer.PATIENT) > 3 * 3600
+    monkeypatch.setattr(cds_service, "PATIENT", (0.1,) * 30)
+    server = start_cds(Scenario(first={route: [reply] * 25}))
+    fetch(tmp_path)
+    assert PART.file(tmp_path).read_bytes() == BODY
+    assert len(server.posted) == 1
+
+
+def test_a_run_that_must_stop_says_what_is_under_way_and_what_failed(start_cds, tmp_path, monkeypatch):
+    monkeypatch.setattr(cds_service, "PATIENT", (0.1,) * 3)
+    server = start_cds(Scenario(first={"execution": [error(400, "invalid request", "no")]}, always={"job": BUSY}))
+    with pytest.raises(DataError) as caught:
+        fetch(tmp_path, PARTS[:3])
+    first, second = str(caught.value).split("\n")
+    assert first.startswith("2021-01: the Climate Data Store takes this for no valid request")
+    assert second.endswith("(requests under way, which the next run goes on with: 2)")
+    server.scenario = SCENARIOS["ok"]
+    fetch(tmp_path, PARTS[1:3])
+    assert len(server.posted) == 3
+    assert all(is_complete(part, tmp_path) for part in PARTS[1:3])
+
+
+def test_a_full_disk_is_not_the_answer_s_fault(start_cds, tmp_path):
+    def full(received, target, part):
+        raise DataError("cannot be unpacked; make room") from OSError(errno.ENOSPC, "No space left on device")
+
+    server = start_cds()
+    with pytest.raises(DataError, match="2021-01: cannot be unpacked; make room"):
+        fetch(tmp_path, accept=full)
+    fetch(tmp_path)
+    assert (len(server.posted), server.count("asset")) == (1, 1)
+
+
+def test_a_file_that_was_changed_is_fetched_again_without_a_new_job(start_cds, tmp_path):
+    server = start_cds()
+    fetch(tmp_path)
+    PART.file(tmp_path).write_bytes(b"?" + BODY[1:])
+    fetch(tmp_path)
+    assert PART.file(tmp_path).read_bytes() == BODY
+    assert len(server.posted) == 1
+
+
+def test_two_processes_do_not_fetch_into_one_folder(start_cds, tmp_path):
+    server = start_cds()
+    with alone(tmp_path), pytest.raises(DataError, match="another process is fetching into"):
+        fetch(tmp_path)
+    assert server.calls == []
+
+
+def test_the_data_set_says_how_to_ask_for_less(start_cds, tmp_path):
+    start_cds("cost")
+    with pytest.raises(DataError, match=r"reduce your selection\.\); lower x_per_request$"):
+        fetch_cds([PART], tmp_path, take, no_progress, ABOUT, smaller="lower x_per_request")
+
+
+@pytest.mark.parametrize("body", [{"id": "x", "messages": ["text"]}, {"id": "x", "metadata": []}, {"links": 1}])
+def test_json_of_another_form_is_one_sentence(start_cds, tmp_path, body):
+    start_cds(Scenario(always={route: Reply(200, body) for route in ("process", "execution", "job")}))
+    with pytest.raises(DataError, match="does not answer as the Climate Data Store does"):
+        fetch(tmp_path)
 
 
 def test_a_proxy_s_page_in_place_of_an_error_is_told_from_the_service(start_cds, tmp_path):

@@ -7,13 +7,18 @@ import pytest
 
 from datasets.blocks.parts import (
     Part,
+    alone,
+    damaged,
     is_complete,
     missing,
     provenance,
     read_record,
+    refuse_damaged,
+    to_fetch,
     write_done,
     write_record,
 )
+from regimebench.dataset import DataError
 
 PART = Part("2021-03", ".nc", "reanalysis-x", {"year": "2021", "month": ["03"], "area": [43, -33, 33, -23]})
 
@@ -23,6 +28,7 @@ PART = Part("2021-03", ".nc", "reanalysis-x", {"year": "2021", "month": ["03"], 
     [
         (Part("another name", ".grib", PART.source, PART.request), True),
         (Part(PART.stem, PART.suffix, PART.source, dict(reversed(PART.request.items()))), True),
+        (Part(PART.stem, PART.suffix, PART.source, PART.request, ("https://mirror.example/x.nc",)), True),
         (Part(PART.stem, PART.suffix, "reanalysis-y", PART.request), False),
         (Part(PART.stem, PART.suffix, PART.source, {**PART.request, "area": [43, -33, 33, -24]}), False),
     ],
@@ -50,6 +56,30 @@ def test_a_part_is_complete_when_its_record_says_so_and_the_file_has_the_size(tm
     assert not is_complete(PART, tmp_path)
     PART.file(tmp_path).unlink()
     assert not is_complete(PART, tmp_path)
+
+
+def test_a_file_that_was_changed_is_noticed_although_it_has_the_size(tmp_path, caplog):
+    other = Part("2021-04", ".nc", PART.source, {**PART.request, "month": ["04"]})
+    for part in (PART, other):
+        part.file(tmp_path).write_bytes(b"data")
+        write_done(part, tmp_path, {})
+    refuse_damaged([PART, other], tmp_path)
+    assert to_fetch([PART, other], tmp_path) == []
+    PART.file(tmp_path).write_bytes(b"date")
+    assert is_complete(PART, tmp_path)
+    assert damaged([PART, other], tmp_path) == to_fetch([PART, other], tmp_path) == [PART]
+    assert f"{PART.file(tmp_path)}: changed since the download" in caplog.text
+    with pytest.raises(DataError, match=rf"{PART.file(tmp_path).name} in .*: changed since the download .* delete it"):
+        refuse_damaged([PART, other], tmp_path)
+
+
+def test_one_process_at_a_time_fetches_into_a_folder(tmp_path):
+    with alone(tmp_path / "raw"), alone(tmp_path / "other"):
+        second = alone(tmp_path / "raw")
+        with pytest.raises(DataError, match=r"another process is fetching into .*raw/; wait until it has ended"):
+            second.__enter__()
+    with alone(tmp_path / "raw"):
+        assert list((tmp_path / "raw").iterdir()) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\udcff"])

@@ -1,6 +1,7 @@
 """ERA5 from request to cube, through the real client and a Climate Data Store on the loopback interface."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ def connect(monkeypatch, tmp_path):
     """Return a function that points this process to an open server, and to no other configuration."""
 
     def point_to(server: CdsServer) -> None:
-        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in server.environment(tmp_path).items():
+        wanted = server.environment(tmp_path)
+        for name in set(os.environ) - set(wanted):
+            monkeypatch.delenv(name)
+        for name, value in wanted.items():
             monkeypatch.setenv(name, value)
 
     return point_to
@@ -102,7 +104,7 @@ def test_a_bad_answer_is_named_and_asked_for_anew(connect, tmp_path):
 
 @pytest.mark.parametrize(
     ("scenario", "sentence"),
-    [("licence", "manage-licences"), ("cost", "fewer months or variables per request"), ("bad_key", "key")],
+    [("licence", "manage-licences"), ("cost", "lower months_per_request or variables_per_request"), ("bad_key", "key")],
 )
 def test_what_the_service_refuses_is_one_sentence(connect, tmp_path, scenario, sentence):
     with CdsServer(service.answer, scenario) as server:

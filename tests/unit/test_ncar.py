@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datasets.blocks import https
 from datasets.blocks.arrival import arrival_problems
 from datasets.ncar.dataset import Plugin
 from datasets.ncar.plan import plan
@@ -58,10 +59,10 @@ def files_in(folder: Path) -> list[str]:
 def test_the_default_is_seven_files_on_1232_columns():
     assert setting_problems(DEFAULT) == []
     parts = [part for _, part in plan(DEFAULT)]
-    assert parts[0].request["urls"] == [
+    assert parts[0].urls == (
         "https://downloads.psl.noaa.gov/Datasets/ncep.reanalysis/Dailies/surface/air.sig995.2021.nc",
         "https://downloads.psl.noaa.gov/Datasets/ncep.reanalysis.dailyavgs/surface/air.sig995.2021.nc",
-    ]
+    )
     assert len(parts) == 7
     lat, lon = VARIABLES[AIR].axes
     north, west, south, east = DEFAULT["box"]
@@ -273,6 +274,40 @@ def test_a_killed_download_is_continued(folder):
         assert [(request.path, request.range) for request in server.requests] == [(server.path(AIR), "bytes=1966080-")]
     assert files_in(folder) == [f"{name}.2021.nc{end}" for name in (AIR, "slp") for end in ("", ".json")]
     assert list(ncar.open(folder).data_vars) == ["slp", "air"]
+
+
+def test_a_mirror_has_the_same_files(folder):
+    with Psl([AIR]) as server:
+        plugin(server).download(folder)
+    plugin(base_url="https://mirror.example/Datasets").download(folder)
+    assert files_in(folder) == ["air.sig995.2021.nc", "air.sig995.2021.nc.json"]
+
+
+def test_a_file_that_was_changed_is_not_read_and_fetched_again(folder):
+    with Psl([AIR]) as server:
+        ncar = plugin(server)
+        ncar.download(folder)
+        (path,) = folder.glob("*.nc")
+        good = path.read_bytes()
+        path.write_bytes(good[:-1] + b"?")
+        with pytest.raises(DataError, match=rf"{re.escape(path.name)} in .*: changed since the download"):
+            ncar.open(folder)
+        ncar.download(folder)
+    assert path.read_bytes() == good
+    assert list(ncar.open(folder).data_vars) == ["air"]
+
+
+def test_a_process_that_is_ended_after_it_accepted_a_file_loses_nothing(folder, monkeypatch):
+    with Psl([AIR]) as server:
+        with monkeypatch.context() as context:
+            context.setattr(https, "write_done", lambda *_: sys.exit())
+            with pytest.raises(SystemExit):
+                plugin(server).download(folder)
+        server.requests.clear()
+        plugin(server).download(folder)
+        assert server.requests == []
+    (record,) = plugin().provenance(folder)
+    assert record["sha256"] == hashlib.sha256(yearly_file(AIR, 2021)).hexdigest()
 
 
 @pytest.mark.parametrize(
