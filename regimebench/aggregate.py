@@ -76,7 +76,12 @@ def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:
         rows.append([results.name(address), Cell(results.status(address)), *cells])
         numbers = {"address": address, "runs": results.status(address), **best.loc[address].to_dict()}
         data.append(numbers | _differences(row, best.loc[address], published))
-    comparable = [entry for entry in published if entry["n_clusters"] == results.settings["n_clusters"]]
+    keys_here = {row["published"] for row in results.rows}
+    comparable = [
+        entry
+        for entry in published
+        if entry["n_clusters"] == results.settings["n_clusters"] and keys_here & entry["rows"].keys()
+    ]
     table = Table(
         title=f"{results.settings['title']}: paper protocol",
         caption=f"Best of the seeds by cosine silhouette, k = {results.settings['n_clusters']}; the metrics as the "

@@ -120,6 +120,7 @@ def table_settings(plan: Plan, dataset: str) -> dict[str, Any]:
         "title": entry.title,
         "published": entry.published,
         "ours": entry.spec.meta.get("ours"),
+        "changed": _changed(entry),
         "preprocess": entry.preprocess,
         "n_clusters": entry.n_clusters,
         "budget": plan.budget,
@@ -136,6 +137,12 @@ def table_settings(plan: Plan, dataset: str) -> dict[str, Any]:
             for address, method in plan.methods.items()
         ],
     }
+
+
+def _changed(entry: DatasetEntry) -> dict[str, Any]:
+    """Return the parameters that the configuration sets to another value, but for addresses, which change no data."""
+    given = {key: value for key, value in entry.params.items() if value != entry.spec.parameters[key]}
+    return {key: value for key, value in given.items() if "://" not in str(value)}
 
 
 def report_settings(plan: Plan) -> dict[str, Any]:

@@ -28,8 +28,13 @@ def budget(settings: dict[str, Any]) -> str:
 
 
 def choice(settings: dict[str, Any]) -> list[str]:
-    """Return the note on what the papers do not say about their data and the data set of this name chooses."""
-    return [f"Our choice, not the papers': {settings['ours']}"] if settings["ours"] else []
+    """Return the notes on what the papers do not say about their data and the data set or its user chooses."""
+    if not settings["ours"]:
+        return []
+    changed = [f"{key} = {value}" for key, value in settings["changed"].items()]
+    return [f"Our choice, not the papers': {settings['ours']}"] + (
+        [f"Configured otherwise than by default: {', '.join(changed)}."] if changed else []
+    )
 
 
 def legend(results: Results) -> list[str]:

@@ -77,7 +77,7 @@ def _figures(
     ordered = [address for address in best.sort_values(HEADLINE, ascending=False).index if address in labels]
     if not ordered:
         return []
-    calendar = folder / "calendar.png"
+    calendar = folder / "best-runs.png"  # no address of a method has a hyphen
     draw_calendar(cube, [(address, labels[address]) for address in ordered], calendar)
     found = [(calendar, "The best run of each row, day by day; rows in order of their cosine silhouette.")]
     for address in ordered[:MAPS_SHOWN]:
@@ -88,9 +88,10 @@ def _figures(
 
 
 def _facts(cube: Cube, settings: dict[str, Any]) -> str:
-    shape = " x ".join(map(str, cube.values.shape[1:3]))
+    shape, padded = (" x ".join(map(str, each.values.shape[1:3])) for each in (cube.unpadded(), cube))
+    padding = f" (with zeros to {padded})" if padded != shape else ""
     return (
         f"{cube.n_days} days from {cube.time[0].astype('datetime64[D]')} to {cube.time[-1].astype('datetime64[D]')}, "
-        f"{shape} cells, {len(cube.variables)} variables ({', '.join(cube.variables)}), "
+        f"{shape} cells{padding}, {len(cube.variables)} variables ({', '.join(cube.variables)}), "
         f"preprocessing {settings['preprocess']}, k = {settings['n_clusters']}."
     )

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from regimebench import jobs
 from regimebench.aggregate import aggregate, tables_of
+from regimebench.config import make_plan
 from regimebench.metrics import metrics_of
 from regimebench.results import best_runs
 
@@ -14,6 +16,7 @@ SETTINGS = {
     "title": "Toy",
     "published": "toy_data",
     "ours": "the region, which no paper names.",
+    "changed": {},
     "preprocess": "standard",
     "n_clusters": 3,
     "budget": "full",
@@ -108,6 +111,19 @@ def test_what_the_papers_do_not_say_is_marked_as_our_choice_under_every_table(ma
     assert all("- Our choice, not the papers': the region, which no paper names." in table for table in tables)
 
 
+def test_what_the_configuration_changes_of_our_choice_stands_beside_it(made):
+    entry = {"params": {"flux_day": "paper", "product": "hourly"}}
+    plan = make_plan({"datasets": {"era5": entry}, "methods": ["random"]})
+    changed = jobs.table_settings(plan, "era5")["changed"]
+    for table in tables_of({**SETTINGS, "changed": changed}, made):
+        assert table.notes[-1] == "Configured otherwise than by default: product = hourly, flux_day = paper."
+
+
+def test_an_address_is_no_choice_of_data():
+    entry = {"params": {"base_url": "https://user:word@mirror.example/Datasets"}}
+    assert jobs.table_settings(make_plan({"datasets": {"ncar": entry}, "methods": ["random"]}), "ncar")["changed"] == {}
+
+
 def test_data_that_the_papers_describe_carry_no_such_note(made):
     tables = tables_of({**SETTINGS, "ours": None}, made)
     assert not [note for table in tables for note in table.notes if note.startswith("Our choice")]
@@ -188,6 +204,15 @@ def test_a_printed_table_for_another_k_is_left_out_and_named(made):
     text = (made / "toy.paper.md").read_text()
     assert "ours beside" not in text
     assert "printed for another k: A paper, Table 9" in text
+
+
+def test_a_printed_table_without_a_row_of_ours_is_not_shown(made):
+    rows = [{**each, "published": None} for each in SETTINGS["rows"]]
+    titles = [table.title for table in tables_of({**SETTINGS, "published": "carra", "n_clusters": 7}, made)]
+    assert "Toy: ours beside arXiv 2510.18004, Table 1" not in titles
+    rows[0]["published"] = "dec"
+    with_one = tables_of({**SETTINGS, "published": "carra", "n_clusters": 7, "rows": rows}, made)
+    assert [len(table.rows) for table in with_one if "ours beside" in table.title] == [1]
 
 
 def test_no_scores_at_all_give_tables_without_numbers(made):

@@ -56,7 +56,7 @@ def test_a_run_ends_in_tables_and_a_page_and_a_second_run_does_nothing(project):
         for suffix in ("tex", "csv"):
             assert (project.results / "tables" / f"tiny.{protocol}.{suffix}").stat().st_size > 0
     page = (project.results / "report" / "index.html").read_text()
-    for source in ("calendar.png", "kmeans.png"):
+    for source in ("best-runs.png", "kmeans.png"):
         assert source in page
         assert (project.results / "figures" / "tiny" / source).stat().st_size > 5000
     truth = pd.read_csv(project.results / "truth" / "tiny.csv")

@@ -1,0 +1,26 @@
+"""The page: its figures do not overwrite each other, and it says what was computed on."""
+
+import numpy as np
+import pandas as pd
+from published_world import make_fields
+
+from regimebench.checks import tiny_cube
+from regimebench.preprocess import preprocess
+from regimebench.report import _facts, _figures
+
+SETTINGS = {"title": "Toy", "preprocess": "paper", "n_clusters": 3}
+
+
+def test_a_method_called_calendar_does_not_overwrite_the_calendar_of_all_rows(tmp_path):
+    """The control of this name is part of the papers' protocol."""
+    cube = tiny_cube()
+    labels = {"calendar": np.arange(cube.n_days) % 3, "dec/untrained": np.arange(cube.n_days) // 20}
+    best = pd.DataFrame({"silhouette": [0.2, 0.1]}, index=list(labels))
+    paths = [path for path, _ in _figures(tmp_path, SETTINGS, cube, best, labels)]
+    assert len(set(paths)) == len(paths) == 3
+    assert all(path.is_file() for path in paths)
+
+
+def test_the_grid_is_told_from_the_zeros_around_it():
+    for variant, shape in (("standard", "5 x 6 cells, "), ("paper", "5 x 6 cells (with zeros to 16 x 16), ")):
+        assert f", {shape}" in _facts(preprocess(make_fields(), variant, name="world"), SETTINGS)
