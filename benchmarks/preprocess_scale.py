@@ -71,11 +71,11 @@ def run_once(folder: Path, years: int, variant: str) -> None:
     period = [FIRST_YEAR, FIRST_YEAR + years - 1]
     files = [str(folder / f"*_{year}.nc") for year in range(period[0], period[1] + 1)]
     data = registry.load(spec)(**{**spec.parameters, "files": files, "variables": list(VARIABLES)})
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), time.process_time()
     cube = prepare(data, "scale", folder / "raw", variant, folder / "cube.nc", None)
-    seconds = time.perf_counter() - begin
+    took = {"seconds": time.perf_counter() - begin, "busy": time.process_time() - busy}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"days": cube.n_days, "seconds": seconds, "peak": peak, "values": cube.values.nbytes / 2**20}))
+    print(json.dumps({"days": cube.n_days, **took, "peak": peak, "values": cube.values.nbytes / 2**20}))
 
 
 def measured(folder: Path, years: int, variant: str) -> dict[str, float]:
@@ -97,9 +97,11 @@ def main() -> None:
     about = provenance.machine() | {module.__name__: module.__version__ for module in (np, xr, netCDF4)}
     print("# Preprocess: time and memory\n")
     print("\n".join(f"- {name}: {value}" for name, value in about.items()))
-    print(f"\nSeconds: median [least, largest] of {given.repeats} runs; peak: the largest of them.\n")
-    print("| variant | years | days | seconds | seconds per year | array of the cube, MiB | peak RSS, MiB |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    print(f"\nMedian [least, largest] of {given.repeats} runs; peak: the largest of them.\n")
+    print(
+        "| variant | years | days | seconds | seconds per year | CPU s per year | cube's array, MiB | peak RSS, MiB |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for year in range(FIRST_YEAR, FIRST_YEAR + max(given.years)):
@@ -110,9 +112,10 @@ def main() -> None:
                 runs = [measured(folder, years, variant) for _ in range(given.repeats)]
                 seconds = [run["seconds"] for run in runs]
                 middle = statistics.median(seconds)
+                busy = statistics.median(run["busy"] for run in runs)
                 print(
                     f"| {variant} | {years} | {runs[0]['days']:,} | {middle:.1f} [{min(seconds):.1f}, "
-                    f"{max(seconds):.1f}] | {middle / years:.2f} | {runs[0]['values']:,.0f} | "
+                    f"{max(seconds):.1f}] | {middle / years:.2f} | {busy / years:.2f} | {runs[0]['values']:,.0f} | "
                     f"{max(run['peak'] for run in runs):,.0f} |",
                     flush=True,
                 )
