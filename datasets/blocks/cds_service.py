@@ -21,13 +21,8 @@ if TYPE_CHECKING:
     from ecmwf.datastores import Remote
 
 ALIVE = ("accepted", "running", "successful")
-MISREAD = (
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)  # by the client: other JSON than it knows
+# What the client raises where the service sends other JSON than it knows.
+MISREAD = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
 CLOCKS = timedelta(minutes=10)  # by which the service's clock and ours may differ
 RECENT = 50  # jobs of the account among which a lost one is looked for
 

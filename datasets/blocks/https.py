@@ -49,6 +49,7 @@ def fetch_https(
     with alone(folder):
         if todo := to_fetch(parts, folder):
             _fetch(todo, len(parts), folder, accept, progress, about)
+        shutil.rmtree(folder / ARRIVALS, ignore_errors=True)
 
 
 def _fetch(
@@ -67,7 +68,6 @@ def _fetch(
             failures.append(str(error))
     if failures:
         raise DataError("\n".join([*failures, _count(there, total)]))
-    shutil.rmtree(folder / ARRIVALS, ignore_errors=True)
 
 
 def _count(there: int, total: int) -> str:

@@ -167,22 +167,31 @@ def alone(folder: Path) -> Iterator[None]:
     Raises
     ------
     DataError
-        If another one does already: both would write into the same files, and ask for everything twice.
+        If another one does already: both would write into the same files, and ask for everything twice. Also if files
+        cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"another process is fetching into {folder}/; wait until it has ended, and run again"
-            ) from None
-        except OSError as error:
-            log.debug("%s: this file system cannot lock (%s)", folder, error.strerror)
-        yield
-    finally:
-        os.close(handle)
+            _lock(handle, folder)
+            yield
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or folder} cannot be written ({error.strerror or error}); mend that and run again, which "
+            "goes on from here"
+        ) from error
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DataError(f"another process is fetching into {folder}/; wait until it has ended, and run again") from None
+    except OSError as error:
+        log.debug("%s: this file system cannot lock (%s)", folder, error.strerror)
 
 
 def _sha256(path: Path) -> str:

@@ -243,8 +243,8 @@ LOGIN_PAGE = Reply(200, b"<html><title>Hotel</title></html>")
 @pytest.mark.parametrize("reply", [Reply(503, b""), Reply(429, {}), Reply(520, b""), LOGIN_PAGE])
 def test_a_run_that_waits_for_a_job_outlasts_long_trouble(start_cds, tmp_path, monkeypatch, route, reply):
     assert sum(transfer.PATIENT) > 3 * 3600
-    monkeypatch.setattr(cds_service, "PATIENT", (0.1,) * 30)
-    server = start_cds(Scenario(first={route: [reply] * 25}))
+    monkeypatch.setattr(cds_service, "PATIENT", (0.1,) * 9)
+    server = start_cds(Scenario(first={route: [reply] * 8}))
     fetch(tmp_path)
     assert PART.file(tmp_path).read_bytes() == BODY
     assert len(server.posted) == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 
@@ -80,6 +81,22 @@ def test_one_process_at_a_time_fetches_into_a_folder(tmp_path):
             second.__enter__()
     with alone(tmp_path / "raw"):
         assert list((tmp_path / "raw").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "raw").write_text("a file in its place")
+    second = alone(tmp_path / "raw")
+    with pytest.raises(DataError, match=r"raw cannot be written \(File exists\); mend that and run again"):
+        second.__enter__()
+
+
+def test_a_disk_that_fills_up_under_the_records_is_one_sentence(tmp_path):
+    def write():
+        with alone(tmp_path):
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x.json.tmp"))
+
+    with pytest.raises(DataError, match=r"x\.json\.tmp cannot be written \(No space left on device\)"):
+        write()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\udcff"])

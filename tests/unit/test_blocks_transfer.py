@@ -169,9 +169,9 @@ def test_a_server_may_ask_for_longer_waits_and_not_for_shorter_ones(server, tmp_
     slept: list[float] = []
     monkeypatch.setattr(transfer, "time", SimpleNamespace(sleep=slept.append))
     monkeypatch.setenv("REGIMEBENCH_PATIENCE", "1")
-    server.files[URL].faults = ["429 after 0", "429 after 9999", "503"]
+    server.files[URL].faults = ["429 after 0", "429 after 2", "429 after 9999"]
     fetch_url(server.address + URL, tmp_path / "file.nc")
-    assert slept == [1.0, 600.0, 15.0]
+    assert slept == [1.0, 4.0, 600.0]
 
 
 def test_a_web_page_does_not_destroy_what_is_there(server, tmp_path):

@@ -163,6 +163,23 @@ def test_every_fault_of_the_service_is_tried():
     assert tried == {*service.REFUSED, "html"}
 
 
+@pytest.mark.parametrize("name", ["t2m", "latitude", "expver"])
+def test_a_damaged_answer_is_refused(tmp_path, name):
+    part = plan(plugin(product="hourly", variables=["t2m"]).params)[0]
+    path = tmp_path / "received.tmp"
+    path.write_bytes(service.answer(part.source, part.request)[0])
+    with xr.open_dataset(path) as opened:
+        fields = opened.load()
+    fields["expver"] = fields["expver"].astype("i4")
+    fields.to_netcdf(path, encoding={name: {"zlib": False, "fletcher32": True, "chunksizes": fields[name].shape}})
+    good = fields[name].values.tobytes()
+    assert path.read_bytes().count(good) == 1
+    path.write_bytes(path.read_bytes().replace(good, bytes(len(good))))
+    with pytest.raises(DataError, match="the answer"):
+        accept(path, part.file(tmp_path), part)
+    assert not part.file(tmp_path).exists()
+
+
 @pytest.mark.parametrize("variables", [["t2m"], ["slhf"]])
 def test_a_single_variable_comes_without_archive(tmp_path, variables):
     part = plan(plugin(variables=variables).params)[0]
@@ -199,6 +216,15 @@ def test_a_missing_part_is_named(raw, tmp_path):
     lost = plan(dataset.params)[-1].file(tmp_path / "raw")
     lost.unlink()
     with pytest.raises(DataError, match=f"{lost.name} is missing; run the download stage again"):
+        dataset.open(tmp_path / "raw")
+
+
+def test_a_part_that_was_changed_is_not_read(raw, tmp_path):
+    shutil.copytree(raw["hourly"], tmp_path / "raw")
+    dataset = plugin(product="hourly")
+    changed = plan(dataset.params)[1].file(tmp_path / "raw")
+    changed.write_bytes(changed.read_bytes()[:-1] + b"?")
+    with pytest.raises(DataError, match=rf"{changed.name} in .*: changed since the download .* delete it"):
         dataset.open(tmp_path / "raw")
 
 
