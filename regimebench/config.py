@@ -198,14 +198,18 @@ def _addresses(methods: Any) -> tuple[list[tuple[str, dict[str, Any]]], list[str
     return rows, found
 
 
-def _wrong(where: str, given: dict[str, Any], declared: dict[str, Any]) -> list[str]:
-    """Return what is wrong with parameter values: unknown names, and values that are clearly of another type."""
+def _wrong(where: str, given: dict[str, Any], declared: dict[str, Any], several: bool = False) -> list[str]:
+    """Return what is wrong with parameter values: unknown names, and values that are clearly of another type.
+
+    With ``several``, a list of whole numbers may stand for one, as in ``year: [1981, 2020]``: data sets check their
+    values themselves, methods do not.
+    """
     allowed = ", ".join(sorted(declared)) or "none"
     unknown = [f"{where}.{key}: no parameter has this name; allowed are {allowed}" for key in given.keys() - declared]
     return sorted(unknown) + [
         f"{where}.{key}: found {value!r}; expected {_kind(declared[key])}, as in {declared[key]!r}"
         for key, value in given.items()
-        if key in declared and not _same_kind(value, declared[key])
+        if key in declared and not _same_kind(value, declared[key]) and not (several and _numbers(value, declared[key]))
     ]
 
 
@@ -219,6 +223,10 @@ KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
     list: ("a list", (list, str, dict)),
     dict: ("names with values", (dict,)),
 }
+
+
+def _numbers(value: Any, declared: Any) -> bool:
+    return type(declared) is int and isinstance(value, list) and all(type(each) is int for each in value)
 
 
 def _kind(declared: Any) -> str:
@@ -237,7 +245,7 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
     except (registry.UnknownPlugin, InvalidFile) as error:
         return None, [f"datasets.{name}.plugin: {error}"]
     params = entry.get("params") or {}
-    found = _wrong(f"datasets.{name}.params", params, spec.parameters)
+    found = _wrong(f"datasets.{name}.params", params, spec.parameters, several=True)
     if name in RESERVED:
         found.append(
             f"datasets.{name}: the results have a folder of this name already; a data set cannot be called "

@@ -67,6 +67,27 @@ def test_values_a_plugin_may_take_instead_are_left_to_it():
     assert list(make_plan({"datasets": datasets, "methods": ["kmeans"]}).datasets) == ["mine", "demo"]
 
 
+@pytest.mark.parametrize("plugin", ["era5", "carra", "ncar"])
+def test_the_papers_data_sets_can_be_configured_for_several_years(plugin, tmp_path, monkeypatch):
+    monkeypatch.setenv("ECMWF_DATASTORES_KEY", "a-key")
+    entry = {"plugin": plugin, "params": {"year": [1996, 2020]}}
+    plan = make_plan({"results": str(tmp_path), "datasets": {"years": entry}, "methods": ["kmeans"]})
+    assert plan.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"datasets": {"years": {"plugin": "era5", "params": {"year": ["1996", 2020]}}}}, "expected a whole number"),
+        ({"methods": [{"kmeans": {"n_init": [1, 2]}}]}, "methods.kmeans.n_init: found [1, 2]; expected a whole number"),
+    ],
+)
+def test_a_list_stands_for_a_number_only_where_it_is_looked_at(config, sentence):
+    with pytest.raises(InvalidFile) as caught:
+        make_plan({"datasets": {"demo": {"plugin": "synthetic"}}, "methods": ["kmeans"]} | config)
+    assert sentence in str(caught.value)
+
+
 def test_a_data_set_cannot_have_the_name_of_an_output_folder():
     with pytest.raises(InvalidFile, match=r"datasets.truth: the results have a folder of this name already"):
         make_plan({"datasets": {"truth": {"plugin": "synthetic"}}, "methods": ["kmeans"]})
