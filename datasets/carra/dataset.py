@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets.blocks.parts import missing, provenance
+from datasets.blocks.parts import missing, provenance, refuse_damaged
 from datasets.carra import plan
 from regimebench.dataset import DataError, Dataset
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PAGE = f"https://cds.climate.copernicus.eu/datasets/{plan.SOURCE}"
 TITLE = "Arctic regional reanalysis daily and monthly data from 1991 to present"
 LICENCE = "CC-BY 4.0, https://creativecommons.org/licenses/by/4.0/"
+SMALLEST = "one variable and month is the least that is asked for, so choose other variables"
 ATTRIBUTION = (
     "Contains modified Copernicus Climate Change Service information {years}. Neither the European Commission nor "
     "ECMWF is responsible for any use that may be made of the Copernicus information or data it contains."
@@ -53,7 +54,7 @@ class Plugin(Dataset):
         self._refuse_settings()
         accept = Coarsen(*(self.params[key] for key in ("margin", "block", "wind", "keep_grib")))
         again(missing(self._parts(), folder), folder, accept)
-        fetch_cds(self._parts(), folder, accept, self.progress, self._about())
+        fetch_cds(self._parts(), folder, accept, self.progress, self._about(), smaller=SMALLEST)
 
     def provenance(self, folder: Path) -> list[dict[str, Any]]:
         """Return request, job, checksums, licence and time of each month."""
@@ -70,6 +71,7 @@ class Plugin(Dataset):
         from datasets.carra.months import joined
 
         self._refuse_settings()
+        refuse_damaged(self._parts(), folder)
         groups = plan.parts(self.params).values()
         fields = joined([[part.file(folder) for part in months] for months in groups])
         about, domain = self._about(), self.params["domain"].replace("_", " ")
