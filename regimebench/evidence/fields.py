@@ -13,6 +13,7 @@ from regimebench.evidence.published import AGREES, DIFFERS, NEAR, OPEN, Printed,
 
 __all__ = ["Fact", "Spot", "compare_facts", "compare_spots"]
 
+NEXT = 1.5  # units of the last printed digit: what is closer rounds to the printed number or to the next one
 SAME_PLACE = 0.01  # degrees: a cell further from the printed place than this is another one
 
 
@@ -107,7 +108,8 @@ def _compare(text: str, ours: float | None) -> tuple[float | None, str]:
     if ours is None:
         return None, OPEN
     printed = Printed(text)
-    return printed.off_by(ours), _status(printed.digits_of(ours) == printed.n_digits)
+    agrees, off_by = printed.digits_of(ours) == printed.n_digits, printed.off_by(ours)
+    return off_by, AGREES if agrees else NEAR if abs(off_by) < NEXT else DIFFERS
 
 
 def _values_at(cube: Cube, lat: float, lon: float, day: np.datetime64) -> tuple[np.ndarray, str]:

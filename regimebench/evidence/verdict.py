@@ -45,7 +45,7 @@ class Findings:
         statuses = [fact.status for fact in self.facts] + [self.spot_status, self.inertia.status, self.labels.status]
         if DIFFERS in statuses:
             return OTHER
-        decided = self.spot_status == AGREES and self.inertia.status in (AGREES, NEAR)
+        decided = self.spot_status in (AGREES, NEAR) and self.inertia.status in (AGREES, NEAR)
         return CONSISTENT if decided and not self.unknown else UNDECIDED
 
     @property
@@ -64,17 +64,26 @@ class Findings:
 
     @property
     def spot_status(self) -> str:
-        """The status of all printed values together."""
+        """The status of all printed values together; packing may have moved some last digits, but not most of them."""
         if not self.counted:
             return OPEN
-        return DIFFERS if any(spot.status == DIFFERS for spot in self.counted) else AGREES
+        near = len(self._with(NEAR))
+        if self._with(DIFFERS) or near > len(self.counted) / 2:
+            return DIFFERS
+        return NEAR if near else AGREES
+
+    def _with(self, status: str) -> list[Spot]:
+        return [spot for spot in self.counted if spot.status == status]
 
     @property
     def spot_sentence(self) -> str:
         """How many printed values agree, and which do not."""
-        wrong = [spot for spot in self.counted if spot.status == DIFFERS]
+        wrong, near = self._with(DIFFERS), self._with(NEAR)
         if not wrong:
-            return f"{len(self.counted)} of {len(self.spots)} printed values agree in every digit" + self._left_out()
+            agree = len(self.counted) - len(near)
+            text = f"{agree} of {len(self.spots)} printed values agree in every digit" + self._left_out()
+            named = _listed([spot.sentence for spot in near])
+            return text + (f", {len(near)} but for one unit of the last: {named}" if near else "")
         text = f"{len(wrong)} of {len(self.counted)} printed values differ: {_listed([s.sentence for s in wrong])}"
         if all(spot.accumulated for spot in wrong):
             text += ", all of them fluxes, which depend on the hours that make a day (01-24 or 00-23 UTC)"
