@@ -78,9 +78,7 @@ def _spots(findings: Findings) -> Table:
         [s.place, s.day, s.variable, s.printed, _number(s.ours, ".6g"), _number(s.off_by, "+.3g"), s.status, s.note]
         for s in findings.spots
     ]
-    notes = [
-        "off by: units of the last printed digit; near: the next number, which packing can give."
-    ]
+    notes = ["off by: units of the last printed digit; near: the next number, which packing can give."]
     if any(spot.accumulated for spot in findings.spots):
         notes.append("Fluxes depend on whether a day's hours are those that end at 01-24 or at 00-23 UTC: unpublished.")
     header = ["place", "day", "variable", "printed", "ours", "off by", "status", "note"]
