@@ -185,11 +185,17 @@ def lock_results(results: Path) -> IO[str]:
     Raises
     ------
     CannotStart
-        If another driver holds it, naming that process.
+        If another driver holds it, naming that process, or if it cannot be written.
     """
-    results.mkdir(parents=True, exist_ok=True)
     path = results / ".driver.lock"
-    held = devices.lock(path)
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        held = devices.lock(path)
+    except OSError as error:
+        raise CannotStart(
+            f"Nothing was started. The folder {results}/ cannot be written ({error.strerror}). Mend that, or set another "
+            "`results` folder in the configuration."
+        ) from error
     if held is None:
         owner = devices.holder(path)
         raise CannotStart(
