@@ -193,8 +193,8 @@ def lock_results(results: Path) -> IO[str]:
         held = devices.lock(path)
     except OSError as error:
         raise CannotStart(
-            f"Nothing was started. The folder {results}/ cannot be written ({error.strerror}). Mend that, or set another "
-            "`results` folder in the configuration."
+            f"Nothing was started. The folder {results}/ cannot be written ({error.strerror}). Mend that, or set "
+            "another `results` folder in the configuration."
         ) from error
     if held is None:
         owner = devices.holder(path)
