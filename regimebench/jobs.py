@@ -61,6 +61,11 @@ def code(module: str) -> list[str]:
     return [_shown(path) for path in closure([ROOT / "regimebench" / module], "regimebench")]
 
 
+def download_threads(entry: DatasetEntry) -> int:
+    """Return how many cores a download holds: none where it waits, maybe for days, for a service that others run."""
+    return int(entry.spec.kind != "reanalysis")
+
+
 def source_files(entry: DatasetEntry) -> list[str]:
     """Return the local files that a data set is made from; folders are left to :func:`source_folders`."""
     return [str(path) for path in entry.instance().sources() if not path.is_dir()]

@@ -308,6 +308,20 @@ def test_a_driver_killed_during_a_download_leaves_no_orphan(keeping):
     wait_for(lambda: not orphans(keeping))
 
 
+def test_downloads_that_wait_hold_no_core(keeping):
+    """Two of them on two cores: a third data set is fetched and prepared meanwhile."""
+    waiting = {**keeping.config["datasets"]["tiny"], "params": {"wait": 600}}
+    keeping.config["datasets"] = {"one": waiting, "two": waiting, "tiny": {**waiting, "params": {}}}
+    driver = subprocess.Popen(
+        keeping.command(), cwd=ROOT, env=keeping.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: all((keeping.results / name / "raw" / "begun").exists() for name in ("one", "two")))
+    wait_for(lambda: (keeping.results / "tiny" / "cube.nc").exists())
+    driver.kill()
+    driver.wait()
+    wait_for(lambda: not orphans(keeping))
+
+
 def test_a_broken_data_set_does_not_keep_another_from_its_tables(keeping):
     whole = keeping.config["datasets"]["tiny"]
     keeping.config["datasets"] = {"bad": {**whole, "params": {"broken": True}}, "tiny": whole}

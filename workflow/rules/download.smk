@@ -11,8 +11,9 @@ rule download:
         f"{RESULTS}/benchmarks/download/{{dataset}}.jsonl"
     conda:
         "../../environment.yml"
+    threads: lambda wildcards: jobs.download_threads(PLAN.datasets[wildcards.dataset])
     params:
         settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].origin()),
         folders=lambda wildcards: jobs.source_folders(PLAN.datasets[wildcards.dataset]),
     shell:
-        "python -m regimebench download --settings {params.settings:q} --manifest {output} > {log} 2>&1"
+        "OMP_NUM_THREADS=1 python -m regimebench download --settings {params.settings:q} --manifest {output} > {log} 2>&1"
