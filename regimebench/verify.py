@@ -69,7 +69,7 @@ def verify(dataset: str, config: Path, published: str | None, findings: Path | N
         If there is no cube, or nobody says which published data set it is to be compared with.
     """
     path, name = _cube_and_name(dataset, config)
-    cube = read_cube(path)
+    cube = _read(path)
     found = examine(cube, published or name or _stored_name(cube, path))
     print_findings(found)
     if findings is not None:
@@ -83,6 +83,19 @@ def verify(dataset: str, config: Path, published: str | None, findings: Path | N
 def read_findings(path: Path) -> Findings:
     """Return what :func:`verify` wrote."""
     return Findings.from_json(json.loads(path.read_text()))
+
+
+def _read(path: Path) -> Cube:
+    try:
+        return read_cube(path)
+    except DataError as error:
+        if not path.is_file() or path.name == "cube.nc":
+            raise
+        # Not the suite's own file, so nobody is told to delete it.
+        raise DataError(
+            f"{path} is not a cube of the preprocess stage, which is what can be examined; name the file as a data set of "
+            "the plugin `local` in a configuration, run that, and examine the cube it makes"
+        ) from error
 
 
 def _cube_and_name(dataset: str, config: Path) -> tuple[Path, str | None]:

@@ -145,6 +145,15 @@ def test_a_cube_that_is_not_there_yet_is_said_in_a_sentence(tmp_path):
     assert "no data set 'nothing'; known: planted" in done.stderr
 
 
+def test_a_file_of_the_user_s_own_is_no_cube_and_stays(tmp_path):
+    path = tmp_path / "era5_2021.nc"
+    path.write_bytes(b"not ours")
+    done = run(path, "--published", "era5")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {path} is not a cube of the preprocess stage")
+    assert "delete" not in done.stderr
+
+
 def test_a_cube_without_a_published_name_asks_for_one(planted, tmp_path):
     write_cube(replace(planted, attrs={"dataset": "mine"}), tmp_path / "cube.nc")
     done = run(tmp_path / "cube.nc")
