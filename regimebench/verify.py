@@ -93,8 +93,8 @@ def _read(path: Path) -> Cube:
             raise
         # Not the suite's own file, so nobody is told to delete it.
         raise DataError(
-            f"{path} is not a cube of the preprocess stage, which is what can be examined; name the file as a data set of "
-            "the plugin `local` in a configuration, run that, and examine the cube it makes"
+            f"{path} is not a cube of the preprocess stage, and only cubes can be examined; name the file as a data "
+            "set of the plugin `local` in a configuration, run that, and examine the cube it makes"
         ) from error
 
 
