@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from datasets.blocks.parts import missing, provenance, refuse_damaged
+from datasets.blocks.copernicus import LICENCE, attribution
+from datasets.blocks.fetched import Fetched, first_and_last
+from datasets.blocks.parts import missing
 from datasets.carra import plan
-from regimebench.dataset import DataError, Dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,29 +17,21 @@ if TYPE_CHECKING:
 
 PAGE = f"https://cds.climate.copernicus.eu/datasets/{plan.SOURCE}"
 TITLE = "Arctic regional reanalysis daily and monthly data from 1991 to present"
-LICENCE = "CC-BY 4.0, https://creativecommons.org/licenses/by/4.0/"
 SMALLEST = "one variable and month is the least that is asked for, so choose other variables"
-ATTRIBUTION = (
-    "Contains modified Copernicus Climate Change Service information {years}. Neither the European Commission nor "
-    "ECMWF is responsible for any use that may be made of the Copernicus information or data it contains."
-)
 
 
-class Plugin(Dataset):
+class Plugin(Fetched):
     """CARRA on single levels as daily fields on a coarse grid; ``dataset.yaml`` describes the parameters."""
 
-    def problems(self, folder: Path) -> list[str]:
-        """Return wrong parameters, and missing credentials if something is still to be fetched."""
-        found = plan.problems(self.params)
-        if found or not missing(self._parts(), folder):
-            return found
-        from datasets.blocks.credentials import credential_problems
+    needs_key = True
 
-        return credential_problems()
+    def setting_problems(self) -> list[str]:
+        """Return what is wrong with the parameters, one sentence each."""
+        return plan.problems(self.params)
 
-    def origin(self) -> dict[str, Any]:
-        """Return nothing: every file names its request, margin and blocks, and what still fits is used again."""
-        return {}
+    def parts(self) -> list[Part]:
+        """Return one part for each variable and month."""
+        return [part for months in plan.parts(self.params).values() for part in months]
 
     def download(self, folder: Path) -> None:
         """Fetch the months that are not there yet; each is checked and averaged over blocks when it arrives.
@@ -51,14 +44,10 @@ class Plugin(Dataset):
         from datasets.blocks.cds import fetch_cds
         from datasets.carra.coarse import Coarsen, again
 
-        self._refuse_settings()
+        parts = self.wanted()
         accept = Coarsen(*(self.params[key] for key in ("margin", "block", "wind", "keep_grib")))
-        again(missing(self._parts(), folder), folder, accept)
-        fetch_cds(self._parts(), folder, accept, self.progress, self._about(), smaller=SMALLEST)
-
-    def provenance(self, folder: Path) -> list[dict[str, Any]]:
-        """Return request, job, checksums, licence and time of each month."""
-        return provenance(self._parts(), folder)
+        again(missing(parts, folder), folder, accept)
+        fetch_cds(parts, folder, accept, self.progress, self._about(), smaller=SMALLEST)
 
     def open(self, folder: Path) -> xr.Dataset:
         """Return the block means, dims (time, y, x), in the order of ``variables``, with the map's projection.
@@ -70,8 +59,7 @@ class Plugin(Dataset):
         """
         from datasets.carra.months import joined
 
-        self._refuse_settings()
-        refuse_damaged(self._parts(), folder)
+        self.fetched(folder)
         groups = plan.parts(self.params).values()
         fields = joined([[part.file(folder) for part in months] for months in groups])
         about, domain = self._about(), self.params["domain"].replace("_", " ")
@@ -87,20 +75,13 @@ class Plugin(Dataset):
         }
         return fields
 
-    def _parts(self) -> list[Part]:
-        return [part for months in plan.parts(self.params).values() for part in months]
-
-    def _refuse_settings(self) -> None:
-        if found := plan.problems(self.params):
-            raise DataError("\n".join(found))
-
     def _years(self) -> str:
-        return "-".join(dict.fromkeys(map(str, plan.first_and_last(self.params["year"]))))
+        return "-".join(dict.fromkeys(map(str, first_and_last(self.params["year"]))))
 
     def _about(self) -> dict[str, str]:
         return {
             "title": TITLE,
             "licence": LICENCE,
-            "attribution": ATTRIBUTION.format(years=self._years()),
+            "attribution": attribution(self._years()),
             "page": PAGE,
         }

@@ -6,6 +6,7 @@ from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datasets.blocks.fetched import first_and_last
 from datasets.blocks.parts import Part
 from datasets.carra.variables import EAST, KNOWN, NORTH, unknown
 from datasets.carra.winds import CHOICES, COMPONENTS
@@ -63,11 +64,6 @@ def groups(variables: Sequence[str]) -> list[Group]:
         return [(name,) for name in variables]
     first = min(COMPONENTS, key=variables.index)
     return [COMPONENTS if name == first else (name,) for name in variables if name == first or name not in COMPONENTS]
-
-
-def first_and_last(year: int | Sequence[int]) -> tuple[int, int]:
-    """Return the first and the last year of the parameter ``year``."""
-    return (year, year) if isinstance(year, int) else (year[0], year[1])
 
 
 def parts(params: Mapping[str, Any]) -> dict[Group, list[Part]]:

@@ -5,44 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets.blocks.parts import missing, provenance, refuse_damaged
-from datasets.era5.plan import COLLECTIONS, ends_with_next_day, first_and_last, plan
+from datasets.blocks.copernicus import LICENCE, attribution
+from datasets.blocks.fetched import Fetched, first_and_last
+from datasets.era5.plan import COLLECTIONS, ends_with_next_day, plan
 from datasets.era5.settings import setting_problems
 from datasets.era5.variables import VARIABLES
-from regimebench.dataset import DataError, Dataset
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from datasets.blocks.parts import Part
 
 DOIS = {"daily-statistics": "10.24381/cds.4991cf48", "hourly": "10.24381/cds.adbb2d47"}
 TITLES = {
     "daily-statistics": "ERA5 post-processed daily statistics on single levels from 1940 to present",
     "hourly": "ERA5 hourly data on single levels from 1940 to present",
 }
-LICENCE = "CC-BY 4.0, https://creativecommons.org/licenses/by/4.0/"
-ATTRIBUTION = (
-    "Contains modified Copernicus Climate Change Service information {years}. Neither the European Commission nor "
-    "ECMWF is responsible for any use that may be made of the Copernicus information or data it contains."
-)
 SMALLER = "lower months_per_request or variables_per_request, or choose a smaller area, in the parameters of era5"
 REFERENCE = "Hersbach et al. (2020): The ERA5 global reanalysis, https://doi.org/10.1002/qj.3803"
 
 
-class Plugin(Dataset):
+class Plugin(Fetched):
     """ERA5 on single levels as daily fields; ``dataset.yaml`` describes the parameters."""
 
-    def problems(self, folder: Path) -> list[str]:
-        """Return wrong parameters, and missing credentials if something is still to be fetched."""
-        found = setting_problems(self.params)
-        if found or not missing(plan(self.params), folder):
-            return found
-        from datasets.blocks.credentials import credential_problems
+    needs_key = True
 
-        return credential_problems()
+    def setting_problems(self) -> list[str]:
+        """Return what is wrong with the parameters, one sentence each."""
+        return setting_problems(self.params)
 
-    def origin(self) -> dict[str, Any]:
-        """Return nothing: every file names the request it answers, and what still fits is used again."""
-        return {}
+    def parts(self) -> list[Part]:
+        """Return one part for each period and group of variables."""
+        return plan(self.params)
 
     def download(self, folder: Path) -> None:
         """Fetch the parts that are not there yet; each is checked before it is kept.
@@ -55,15 +49,14 @@ class Plugin(Dataset):
         from datasets.blocks.cds import fetch_cds
         from datasets.era5.members import accept
 
-        self._refuse_settings()
-        fetch_cds(plan(self.params), folder, accept, self.progress, self._about(), smaller=SMALLER)
+        fetch_cds(self.wanted(), folder, accept, self.progress, self._about(), smaller=SMALLER)
 
     def provenance(self, folder: Path) -> list[dict[str, Any]]:
         """Return request, job, checksum, licence and time of each part, and how many of its steps are preliminary."""
         from datasets.blocks.files import open_parts
         from datasets.era5.members import member_files, preliminary_steps
 
-        described = provenance(plan(self.params), folder)
+        described = super().provenance(folder)
         for record in described:
             opened = [item for path in member_files(folder / record["file"]) for item in open_parts(path, {})]
             record["preliminary_steps"] = max(map(preliminary_steps, opened), default=0)
@@ -82,10 +75,8 @@ class Plugin(Dataset):
         from datasets.blocks.reading import read_fields
         from datasets.era5.members import member_files, named
 
-        self._refuse_settings()
-        refuse_damaged(plan(self.params), folder)
         fields = read_fields(
-            [path for part in plan(self.params) for path in member_files(part.file(folder))],
+            [path for part in self.fetched(folder) for path in member_files(part.file(folder))],
             self.progress,
             edit=named,
             variables=list(self.params["variables"]),
@@ -95,10 +86,6 @@ class Plugin(Dataset):
         )
         return self._described(fields)
 
-    def _refuse_settings(self) -> None:
-        if found := setting_problems(self.params):
-            raise DataError("\n".join(found))
-
     def _years(self) -> str:
         return "-".join(dict.fromkeys(map(str, first_and_last(self.params["year"]))))
 
@@ -107,7 +94,7 @@ class Plugin(Dataset):
         return {
             "title": TITLES[product],
             "licence": LICENCE,
-            "attribution": ATTRIBUTION.format(years=self._years()),
+            "attribution": attribution(self._years()),
             "doi": DOIS[product],
         }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datasets.blocks.fetched import first_and_last
 from datasets.era5.variables import VARIABLES
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ HOURS = tuple(f"{hour:02d}:00" for hour in range(24))
 STEP = 0.25  # degrees between cells
 # Hourly fields in one request. The service's form has refused more than this; a month of seven variables has 5,208.
 FIELDS_LIMIT = 60_000
-
-
-def first_and_last(year: int | Sequence[int]) -> tuple[int, int]:
-    """Return the first and the last year of the parameter ``year``."""
-    return (year, year) if isinstance(year, int) else (year[0], year[1])
 
 
 def fields_per_request(params: Mapping[str, Any]) -> int:

@@ -7,7 +7,8 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
-from datasets.era5.plan import COLLECTIONS, FIELDS_LIMIT, STEP, fields_per_request, first_and_last
+from datasets.blocks.fetched import first_and_last
+from datasets.era5.plan import COLLECTIONS, FIELDS_LIMIT, STEP, fields_per_request
 from datasets.era5.variables import VARIABLES
 
 FIRST_YEAR = 1940

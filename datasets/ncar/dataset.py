@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from datasets.ncar.plan import first_and_last, levels_of, names_of, plan
+from datasets.blocks.fetched import Fetched, first_and_last
+from datasets.ncar.plan import levels_of, names_of, plan
 from datasets.ncar.settings import setting_problems
-from regimebench.dataset import DataError, Dataset
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from datasets.blocks.parts import Part
 
 TITLE = "NCEP-NCAR Reanalysis 1, daily means"
 LICENCE = "public domain; NOAA PSL asks to be named"
@@ -23,16 +25,16 @@ REFERENCE = f"Kalnay et al. (1996): The NCEP/NCAR 40-year reanalysis project, ht
 ABOUT = {"title": TITLE, "licence": LICENCE, "attribution": ATTRIBUTION, "doi": DOI}
 
 
-class Plugin(Dataset):
+class Plugin(Fetched):
     """Daily fields of Reanalysis 1; ``dataset.yaml`` describes the parameters."""
 
-    def problems(self, folder: Path) -> list[str]:
-        """Return wrong parameters; no account is needed."""
+    def setting_problems(self) -> list[str]:
+        """Return what is wrong with the parameters, one sentence each."""
         return setting_problems(self.params)
 
-    def origin(self) -> dict[str, Any]:
-        """Return nothing: every file names the request it answers, and what still fits is used again."""
-        return {}
+    def parts(self) -> list[Part]:
+        """Return one part for each file name and year."""
+        return [part for _, part in plan(self.params)]
 
     def download(self, folder: Path) -> None:
         """Fetch the files that are not there yet; each is checked before it is kept.
@@ -46,14 +48,7 @@ class Plugin(Dataset):
         from datasets.blocks.https import fetch_https
         from datasets.ncar.arrivals import accept
 
-        self._refuse_settings()
-        fetch_https([part for _, part in plan(self.params)], folder, accept, self.progress, ABOUT)
-
-    def provenance(self, folder: Path) -> list[dict[str, Any]]:
-        """Return address, checksum, licence and time of each file."""
-        from datasets.blocks.parts import provenance
-
-        return provenance([part for _, part in plan(self.params)], folder)
+        fetch_https(self.wanted(), folder, accept, self.progress, ABOUT)
 
     def open(self, folder: Path) -> xr.Dataset:
         """Return the chosen cells in the order of ``variables``, latitude descending and longitude ascending.
@@ -63,12 +58,10 @@ class Plugin(Dataset):
         DataError
             If a file is missing, damaged, or not what was fetched.
         """
-        from datasets.blocks.parts import refuse_damaged
         from datasets.blocks.reading import read_fields
         from datasets.ncar.arrivals import named
 
-        self._refuse_settings()
-        refuse_damaged([part for _, part in plan(self.params)], folder)
+        self.fetched(folder)
         levels = levels_of(self.params)
         files = {part.file(folder): (name, levels[name]) for name, part in plan(self.params)}
         labels = {label: name for name in levels for label in names_of(name, levels[name])}
@@ -80,10 +73,6 @@ class Plugin(Dataset):
             **{key: self.params[key] for key in ("box", "coarsen", "year")},
         )
         return self._described(fields, labels)
-
-    def _refuse_settings(self) -> None:
-        if found := setting_problems(self.params):
-            raise DataError("\n".join(found))
 
     def _described(self, fields: xr.Dataset, labels: dict[str, str]) -> xr.Dataset:
         """Write what the fields are into their attributes; units stay as the files have them."""

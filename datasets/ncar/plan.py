@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datasets.blocks.fetched import first_and_last
 from datasets.ncar.variables import VARIABLES
 
 if TYPE_CHECKING:
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
 PROVIDER = "NOAA PSL"
 # The folders of both layouts of the server, the newer one first.
 LAYOUTS = ("ncep.reanalysis/Dailies", "ncep.reanalysis.dailyavgs")
-
-
-def first_and_last(year: int | Sequence[int]) -> tuple[int, int]:
-    """Return the first and the last year of the parameter ``year``."""
-    return (year, year) if isinstance(year, int) else (year[0], year[1])
 
 
 def levels_of(params: Mapping[str, Any]) -> dict[str, list[int | None]]:

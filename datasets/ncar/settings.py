@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
+from datasets.blocks.fetched import first_and_last
 from datasets.blocks.settings import parameter_problems
-from datasets.ncar.plan import first_and_last, levels_of, names_of
+from datasets.ncar.plan import levels_of, names_of
 from datasets.ncar.variables import VARIABLES
 
 FIRST_YEAR, LAST_YEAR = 1948, 2025
