@@ -29,8 +29,8 @@ demo: setup ## Run everything on a small planted data set and print the tables (
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules
 	@$(BIN)/python -m regimebench tables results/demo
 
-test: setup ## Run the tests
-	$(BIN)/python -m pytest
+test: setup ## Run the tests, on all cores
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 lint: setup ## Check style and workflow
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from datasets.carra.variables import EAST, KNOWN, NORTH, unknown
 from datasets.carra.winds import CHOICES, COMPONENTS
 
 SOURCE = "reanalysis-carra-means"
-DOMAINS = ("west_domain", "east_domain")
+DOMAINS = {"west_domain": 1069, "east_domain": 789}  # cells along the shorter side (CARRA data user guide)
 FIRST_YEAR = 1991  # of the daily and monthly means
 
 Group = tuple[str, ...]
@@ -22,11 +22,16 @@ def problems(params: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the parameters, one sentence each."""
     found = []
     for key, allowed in (("domain", DOMAINS), ("wind", CHOICES)):
-        if params[key] not in allowed:
+        if params[key] not in tuple(allowed):
             found.append(f"{key} is {params[key]!r}; allowed are {', '.join(allowed)}")
     for key, least in (("margin", 0), ("block", 1)):
         if not (_whole(params[key]) and params[key] >= least):
             found.append(f"{key} is {params[key]!r}; it must be a whole number of cells, {least} or more")
+    if not found and 2 * params["margin"] + params["block"] > DOMAINS[params["domain"]]:
+        found.append(
+            f"margin is {params['margin']} and block is {params['block']}, which leaves no block on the "
+            f"{DOMAINS[params['domain']]} cells along the shorter side of {params['domain']}; choose a smaller one"
+        )
     if not isinstance(params["keep_grib"], bool):
         found.append(f"keep_grib is {params['keep_grib']!r}; allowed are true and false")
     return [*found, *_year_problems(params["year"]), *_variable_problems(params["variables"], params["wind"])]

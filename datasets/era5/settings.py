@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any
 
 from datasets.blocks.fetched import first_and_last
@@ -75,7 +76,9 @@ def _year(params: Mapping[str, Any]) -> Iterator[str]:
 
 def _area(params: Mapping[str, Any]) -> Iterator[str]:
     area = params["area"]
-    numbers = _listed(area) and len(area) == 4 and all(isinstance(edge, (int, float)) for edge in area)
+    numbers = (
+        _listed(area) and len(area) == 4 and all(isinstance(edge, (int, float)) and isfinite(edge) for edge in area)
+    )
     if not numbers or any(isinstance(edge, bool) for edge in area):
         yield f"area is {area!r}; it must be four numbers in degrees: [north, west, south, east]"
         return

@@ -43,7 +43,7 @@ def _names(params: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _levels(params: Mapping[str, Any]) -> Iterator[str]:
-    chosen = levels_of(params)
+    chosen, wrong = levels_of(params), False
     for name, levels in chosen.items():
         known = VARIABLES[name].levels
         shown = ", ".join(map(str, known))
@@ -52,12 +52,13 @@ def _levels(params: Mapping[str, Any]) -> Iterator[str]:
         elif not known and levels != [None]:
             yield f"variables: {name!r} has no levels; leave level out"
         elif known and not (levels and set(levels) <= set(known)):
+            wrong = True
             yield f"variables: level of {name!r} is {params['variables'][name]['level']!r}; there are {shown} hPa"
     grids = {"Gaussian" if "gauss" in VARIABLES[name].group else "2.5 degrees": name for name in chosen}
     if len(grids) > 1:
         named = " and ".join(f"{name!r} ({grid})" for grid, name in grids.items())
         yield f"variables: {named} have different grids; choose all from one"
-    names = [label for name, levels in chosen.items() for label in names_of(name, levels)]
+    names = [] if wrong else [label for name, levels in chosen.items() for label in names_of(name, levels)]
     if twice := sorted({label for label in names if names.count(label) > 1}):
         yield f"variables: two of them would be called {twice[0]!r}; choose one"
 

@@ -85,6 +85,7 @@ def test_the_defaults_have_no_problem():
         ({"domain": "west"}, "domain is 'west'; allowed are west_domain, east_domain"),
         ({"wind": "east"}, "wind is 'east'; allowed are rotated, grid, speed"),
         ({"margin": -1}, "margin is -1; it must be a whole number of cells, 0 or more"),
+        ({"margin": 600}, "margin is 600 and block is 64, which leaves no block on the 1069 cells"),
         ({"block": 0}, "block is 0; it must be a whole number of cells, 1 or more"),
         ({"block": True}, "block is True; it must be a whole number of cells, 1 or more"),
         ({"keep_grib": "no"}, "keep_grib is 'no'; allowed are true and false"),

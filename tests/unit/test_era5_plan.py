@@ -159,6 +159,7 @@ def test_the_default_has_no_problems():
         ({"year": 2999}, "is the last year that is complete"),
         ({"area": [33, -33, 43, -23]}, "north must not lie south of south"),
         ({"area": [43, -23, 33, -33]}, "west must not lie east of east"),
+        ({"area": [43, float("nan"), 33, -23]}, "it must be four numbers in degrees"),
         ({"area": [43, -33, 33]}, "it must be four numbers in degrees"),
         ({"area": [43.1, -33, 33, -23]}, "its edges must be multiples of 0.25"),
         ({"months_per_request": 5}, "allowed are 1, 2, 3, 4, 6, 12"),

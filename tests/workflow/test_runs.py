@@ -343,7 +343,7 @@ def test_data_that_are_there_are_not_asked_for_again(keeping, tmp_path):
     key = tmp_path / "key"
     key.touch()
     problems = f"""
-    def problems(self):
+    def problems(self, folder):
         from pathlib import Path
         return [] if Path({str(key)!r}).exists() else ["there is no key for the archive"]
 """
