@@ -11,10 +11,12 @@ from typing import Any
 from regimebench import registry
 from regimebench.registry import DatasetSpec, MethodSpec
 from regimebench.schema import InvalidFile, load_yaml, problems
+from regimebench.sources import ROOT
 
 TYPES = {"plugin": str, "params": (dict, type(None))}
 # Folders of the results that hold something else than one data set.
 RESERVED = ("benchmarks", "figures", "logs", "report", "tables", "truth")
+PUBLISHED = ROOT / "published" / "data.yaml"  # one key for each data set of the papers
 DEFAULTS = {"results": "results", "n_clusters": 7, "seeds": 20, "budget": "full", "retry_failed": False}
 
 
@@ -251,6 +253,12 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
             f"datasets.{name}: the results have a folder of this name already; a data set cannot be called "
             f"{', '.join(RESERVED)}"
         )
+    published, known = entry.get("published"), load_yaml(PUBLISHED)
+    if isinstance(published, str) and published not in known:
+        found.append(
+            f"datasets.{name}.published: nothing is published about {published!r}; known are {', '.join(known)}; leave "
+            "the key out for data of your own"
+        )
     smoke = spec.smoke if settings["budget"] == "smoke" else {}
     made = DatasetEntry(
         name=name,
@@ -260,7 +268,7 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
         preprocess=entry.get("preprocess", "standard"),
         gaps=entry.get("gaps", "error"),
         n_clusters=entry.get("n_clusters", settings["n_clusters"]),
-        published=entry.get("published"),
+        published=published,
     )
     return made, found
 

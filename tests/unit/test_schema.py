@@ -93,6 +93,12 @@ def test_a_data_set_cannot_have_the_name_of_an_output_folder():
         make_plan({"datasets": {"truth": {"plugin": "synthetic"}}, "methods": ["kmeans"]})
 
 
+def test_a_data_set_can_only_be_compared_with_what_is_published():
+    entry = {"plugin": "synthetic", "published": "era"}
+    with pytest.raises(InvalidFile, match=r"datasets.demo.published: nothing is published about 'era'; known are era5"):
+        make_plan({"datasets": {"demo": entry}, "methods": ["kmeans"]})
+
+
 @pytest.mark.parametrize(
     "config",
     [
