@@ -109,11 +109,11 @@ class Plan:
 
     def problems(self, names: Iterable[str] | None = None) -> list[str]:
         """Return what is missing before the data sets ``names`` (all) can be fetched, one sentence each."""
-        return [
-            f"data set {name!r}: {text}"
-            for name in (self.datasets if names is None else names)
-            for text in self.datasets[name].instance().problems(self.raw(name))
-        ]
+        found: dict[str, list[str]] = {}
+        for name in self.datasets if names is None else names:
+            for text in self.datasets[name].instance().problems(self.raw(name)):
+                found.setdefault(text, []).append(repr(name))
+        return [f"data set{'s' * (len(who) > 1)} {', '.join(who)}: {text}" for text, who in found.items()]
 
     def raw(self, dataset: str) -> Path:
         """Return the folder of a data set's raw files."""

@@ -62,8 +62,8 @@ def preflight(plan: Plan, names: Iterable[str]) -> None:
         lines = "\n".join(f"  - {line}" for line in found)
         raise CannotStart(
             f"Nothing was started, because data is missing:\n{lines}\n"
-            "To run without it: `make demo` needs no data and no account; or leave the data set out of the "
-            "configuration (see config/README.md)."
+            "To run without it: `make demo` needs no data, `--configfile config/ncar.yaml` gets real data without an "
+            "account; or leave the data set out of the configuration (see config/README.md)."
         )
 
 

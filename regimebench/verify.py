@@ -112,7 +112,7 @@ def _cube_and_name(dataset: str, config: Path) -> tuple[Path, str | None]:
     if not path.is_file():
         raise DataError(
             f"{path} does not exist, so there is nothing to verify yet; run "
-            f"`snakemake --cores all --configfile {config} {path}` first, or give the path of a cube.nc"
+            f"`snakemake {path} --cores all --configfile {config}` first, or give the path of a cube.nc"
         )
     return path, plan.datasets[dataset].published
 

@@ -158,7 +158,7 @@ def test_doctor_says_what_is_missing_and_fails_only_then(without_key):
     assert "Ready." in good.stdout
     bad = run("doctor", "--config", "config/config.yaml", check=False, environment=without_key)
     assert bad.returncode == 1
-    assert "data set 'era5': no key for the Climate Data Store was found" in bad.stdout
+    assert "data sets 'era5', 'carra': no key for the Climate Data Store was found" in bad.stdout
 
 
 def test_doctor_shows_brackets_as_they_are(capsys):

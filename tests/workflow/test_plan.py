@@ -47,8 +47,8 @@ def test_without_a_key_the_papers_protocol_stops_before_any_job(tmp_path, withou
     output = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Nothing was started, because data is missing" in output
-    assert "data set 'era5': no key for the Climate Data Store was found" in output
-    assert "data set 'ncar'" not in output
+    assert "data sets 'carra', 'era5': no key for the Climate Data Store was found" in output
+    assert "'ncar'" not in output
     assert "make demo" in output
     assert not (tmp_path / "results" / "era5").exists()
     assert "Finished job" not in output
