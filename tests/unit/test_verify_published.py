@@ -140,7 +140,9 @@ def test_a_cube_that_is_not_there_yet_is_said_in_a_sentence(tmp_path):
     done = run("planted", "--config", tmp_path / "c.yaml")
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {tmp_path}/r/planted/cube.nc does not exist, so there is nothing to verify")
-    assert f"`snakemake {tmp_path}/r/planted/cube.nc --cores all --configfile {tmp_path / 'c.yaml'}` first" in done.stderr
+    assert (
+        f"`snakemake {tmp_path}/r/planted/cube.nc --cores all --configfile {tmp_path / 'c.yaml'}` first" in done.stderr
+    )
     done = run("nothing", "--config", tmp_path / "c.yaml")
     assert "no data set 'nothing'; known: planted" in done.stderr
 
