@@ -14,6 +14,7 @@ from datasets.blocks.answers import TRANSIENT, asked_wait
 from datasets.blocks.cds_errors import Gone, explained, not_json, unknown_form, unreachable
 from datasets.blocks.credentials import Credentials
 from datasets.blocks.parts import Part
+from datasets.blocks.sums import md5_of
 from datasets.blocks.transfer import CONNECT, PATIENT, SILENCE, WAITS, seconds
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Service:
 
         def read() -> Asset:
             value, finished = results.asset, job.finished_at
-            size, md5 = value.get("file:size"), value.get("file:checksum") or None
+            size, md5 = value.get("file:size"), md5_of(value.get("file:checksum"))
             when = finished.isoformat(timespec="seconds") if finished else None
             return Asset(results.location, size, md5, results.content_type, when)
 

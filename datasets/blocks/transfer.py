@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from datasets.blocks.answers import TRANSIENT, Offer, asked_wait, offered, page, reason, shown
 from datasets.blocks.partial import Partial, Received
+from datasets.blocks.sums import agrees
 from regimebench.dataset import DataError, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def fetch_url(
     target : path
         Takes its name when everything is there and verified.
     size, md5 : int, str or None
-        What the file must have, if known beforehand.
+        What the file must have, if known beforehand; the sum in 32 lower-case digits (see :mod:`datasets.blocks.sums`).
     progress : Progress
         Told ``label``, the bytes so far and those of the whole file (0 if unknown).
     label : str
@@ -98,17 +99,23 @@ def fetch_url(
     target.parent.mkdir(parents=True, exist_ok=True)
     download.complete()
     received = download.part.described()
-    if md5 is not None and received.md5 != md5.lower() and download.pieces > 1:
+    right = md5 is None or agrees(received, md5, download.part.path)
+    if not right and download.pieces > 1:
         log.warning(
             "%s: the pieces do not fit together (md5 differs); starting again from the beginning", download.label
         )
         download.part.discard()
         download.complete()
         received = download.part.described()
-    if md5 is not None and received.md5 != md5.lower():
+        right = agrees(received, md5, download.part.path)
+    if right is None:
+        log.warning(
+            "%s: stored in pieces of unknown size, so its sum cannot be compared; size and tag are right", label
+        )
+    elif not right:
         download.part.discard()
         raise TransferError(
-            f"{download.label}: the file from {shown(url)} has the md5 sum {received.md5} where {md5.lower()} was "
+            f"{download.label}: the file from {shown(url)} has the md5 sum {received.md5} where {md5} was "
             "announced; it is not kept. Run again; if this stays, tell the provider"
         )
     download.part.finish(target)

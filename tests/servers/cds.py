@@ -208,7 +208,8 @@ class CdsServer(FaultyFiles):
             "type": media_type,
             "href": f"{self.address}{path}?signature=secret",
             "file:size": len(content) + self.scenario.size,
-            "file:checksum": self.scenario.md5 or hashlib.md5(content).hexdigest(),
+            "file:checksum": self.scenario.md5
+            or f"{int(hashlib.md5(content).hexdigest(), 16):x}",  # a number, as it is there
             "file:local_path": f"s3:/{path}",
         }
         return Reply(200, {"asset": {"value": value}})

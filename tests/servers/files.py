@@ -31,6 +31,8 @@ class Hosted:
         ``hang at N`` (after N bytes of the body).
     validators : bool
         Whether ETag and Last-Modified are sent.
+    tag : str
+        The entity tag in place of that of the content.
     """
 
     body: bytes
@@ -38,10 +40,11 @@ class Hosted:
     content_type: str = "application/octet-stream"
     validators: bool = True
     modified: str = "Fri, 05 Feb 2021 10:00:00 GMT"
+    tag: str = ""
 
     @property
     def etag(self) -> str:
-        return f'"{hashlib.sha256(self.body).hexdigest()[:16]}"'
+        return f'"{self.tag or hashlib.sha256(self.body).hexdigest()[:16]}"'
 
 
 @dataclass(frozen=True)
