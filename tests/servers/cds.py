@@ -204,12 +204,12 @@ class CdsServer(FaultyFiles):
         if path not in self.files:
             self.files[path] = Hosted(content, self._transfer, media_type)
             self._transfer = []
+        md5 = int(hashlib.md5(content).hexdigest(), 16)
         value = {
             "type": media_type,
             "href": f"{self.address}{path}?signature=secret",
             "file:size": len(content) + self.scenario.size,
-            "file:checksum": self.scenario.md5
-            or f"{int(hashlib.md5(content).hexdigest(), 16):x}",  # a number, as it is there
+            "file:checksum": self.scenario.md5 or f"{md5:x}",  # a number, without leading zeros, as it is there
             "file:local_path": f"s3:/{path}",
         }
         return Reply(200, {"asset": {"value": value}})
