@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -60,9 +61,12 @@ def cubes(project: Project) -> list[str]:
 
 def everything_written(project: Project) -> bytes:
     """Return all that the runs left on disk: results, logs, records, Snakemake's own notes."""
-    folders = (project.folder, ROOT / ".snakemake")
-    files = [path for folder in folders for path in folder.glob("**/*") if path.is_file()]
-    return b"\n".join(path.read_bytes() for path in files)
+    contents = []
+    for folder in (project.folder, ROOT / ".snakemake"):
+        for path in folder.glob("**/*"):
+            with suppress(FileNotFoundError, IsADirectoryError):  # other tests' runs come and go beside this one
+                contents.append(path.read_bytes())
+    return b"\n".join(contents)
 
 
 @pytest.mark.slow
