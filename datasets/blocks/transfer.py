@@ -102,7 +102,7 @@ def fetch_url(
     right = md5 is None or agrees(received, md5, download.part.path)
     if not right and download.pieces > 1:
         log.warning(
-            "%s: the pieces do not fit together (md5 differs); starting again from the beginning", download.label
+            "%s: the sum of what came in several tries is not the announced one; fetching it in one go", download.label
         )
         download.part.discard()
         download.complete()
@@ -110,7 +110,7 @@ def fetch_url(
         right = agrees(received, md5, download.part.path)
     if right is None:
         log.warning(
-            "%s: stored in pieces of unknown size, so its sum cannot be compared; size and tag are right", label
+            "%s: stored in pieces of unknown size: its sum cannot be compared; size and tag are right", download.label
         )
     elif not right:
         download.part.discard()

@@ -80,6 +80,8 @@ class CdsServer(FaultyFiles):
         self.jobs: dict[str, Job] = {}
         self.violations: list[str] = []
         self.released = threading.Event()
+        self._answers: dict[str, tuple[bytes, str, str]] = {}
+        self._making = threading.Lock()
         self._first = {route: list(replies) for route, replies in self.scenario.first.items()}
         self._transfer = list(self.scenario.transfer)
         self._stop = self.scenario.stop
@@ -199,7 +201,7 @@ class CdsServer(FaultyFiles):
             return Reply(400, {**body, "traceback": "MARS returned: no data for 1799 (99)"})
         if job.state != "successful":
             return error(404, "job results not ready")
-        content, media_type, suffix = self.answer(job.collection, job.request)
+        content, media_type, suffix = self._answered(job)
         path = f"/cache/{job.id}{suffix}"
         if path not in self.files:
             self.files[path] = Hosted(content, self._transfer, media_type)
@@ -213,6 +215,14 @@ class CdsServer(FaultyFiles):
             "file:local_path": f"s3:/{path}",
         }
         return Reply(200, {"asset": {"value": value}})
+
+    def _answered(self, job: Job) -> tuple[bytes, str, str]:
+        """Return the answer to a request, made once, and one at a time: the NetCDF library is not safe in threads."""
+        key = json.dumps([job.collection, job.request], sort_keys=True)
+        with self._making:
+            if key not in self._answers:
+                self._answers[key] = self.answer(job.collection, job.request)
+            return self._answers[key]
 
     def _address(self, job: Job) -> str:
         return f"{self.url}/retrieve/v1/jobs/{job.id}"

@@ -8,13 +8,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.servers.cds import CANARY, CdsServer
+from tests.servers.cds import CANARY, Answer, CdsServer
 from tests.servers.cds_scenarios import Scenario
 from tests.unit.cds_run import answer
 
 
 @pytest.fixture
-def start_cds(monkeypatch, tmp_path, caplog) -> Iterator[Callable[[str | Scenario], CdsServer]]:
+def quick_network(monkeypatch, tmp_path) -> None:
+    """Wait briefly, and know no proxy and no configuration of the user."""
+    monkeypatch.setenv("REGIMEBENCH_PATIENCE", "0.005")
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def start_cds(monkeypatch, tmp_path, caplog) -> Iterator[Callable[..., CdsServer]]:
     """Return a function that starts a server and points this process at it.
 
     Afterwards the key must be in no file, in no log down to DEBUG, and at no address where it does not belong.
@@ -22,8 +33,8 @@ def start_cds(monkeypatch, tmp_path, caplog) -> Iterator[Callable[[str | Scenari
     opened: list[CdsServer] = []
     caplog.set_level(logging.DEBUG)
 
-    def start(scenario: str | Scenario = "ok") -> CdsServer:
-        server = CdsServer(answer, scenario).__enter__()
+    def start(scenario: str | Scenario = "ok", answers: Answer = answer) -> CdsServer:
+        server = CdsServer(answers, scenario).__enter__()
         opened.append(server)
         wanted = {**server.environment(tmp_path), "REGIMEBENCH_PATIENCE": "0.005"}
         for name in set(os.environ) - set(wanted):

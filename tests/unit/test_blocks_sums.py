@@ -60,14 +60,8 @@ def test_another_sum_is_another_file_whatever_the_tag(stored, etag):
     assert agrees(received(BODY, etag), "b" * 32, stored) is False
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setenv("REGIMEBENCH_PATIENCE", "0.005")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
 @pytest.mark.parametrize(("size", "warned"), [(8 * MIB, False), (3 * MIB, True)])
-def test_such_files_are_fetched(quick, tmp_path, caplog, size, warned):
+def test_such_files_are_fetched(quick_network, tmp_path, caplog, size, warned):
     announced = of_pieces(BODY, size)
     hosted = Hosted(BODY, tag=f"{announced}-{-(-len(BODY) // size)}")
     with FaultyFiles({"/data": hosted}) as server:
@@ -76,7 +70,7 @@ def test_such_files_are_fetched(quick, tmp_path, caplog, size, warned):
     assert ("2021-01: stored in pieces of unknown size" in caplog.text) == warned
 
 
-def test_a_resumed_file_that_cannot_be_compared_is_fetched_in_one_go(quick, tmp_path):
+def test_a_resumed_file_that_cannot_be_compared_is_fetched_in_one_go(quick_network, tmp_path):
     announced = of_pieces(BODY, 3 * MIB)
     hosted = Hosted(BODY, ["close at 5000000"], tag=f"{announced}-4")
     with FaultyFiles({"/data": hosted}) as server:
@@ -85,7 +79,7 @@ def test_a_resumed_file_that_cannot_be_compared_is_fetched_in_one_go(quick, tmp_
     assert (tmp_path / "out").read_bytes() == BODY
 
 
-def test_wrong_bytes_under_a_tag_of_pieces_are_refused(quick, tmp_path):
+def test_wrong_bytes_under_a_tag_of_pieces_are_refused(quick_network, tmp_path):
     wrong = bytes([BODY[0] ^ 1]) + BODY[1:]
     announced = of_pieces(BODY, 8 * MIB)
     hosted = Hosted(wrong, tag=f"{'c' * 32}-2")

@@ -25,17 +25,7 @@ MD5 = hashlib.md5(BODY).hexdigest()
 URL = "/data/file.nc"
 CANARY = "11111111-2222-3333-4444-canarycanary"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch, tmp_path):
-    """Short waits, no proxy, no configuration of the user."""
-    monkeypatch.setenv("REGIMEBENCH_PATIENCE", "0.005")
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("quick_network")
 
 
 @pytest.fixture

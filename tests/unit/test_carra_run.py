@@ -15,7 +15,7 @@ from regimebench.dataset import DataError
 from regimebench.download import download
 from regimebench.preprocess import prepare
 from tests.servers.carra import Carra, prepared
-from tests.servers.cds import CANARY, CdsServer
+from tests.servers.cds import CANARY
 from tests.unit.test_carra_month import U, V
 
 SPEC = registry.dataset("carra")
@@ -28,27 +28,6 @@ def plugin(**changes):
 
 def parts(**changes):
     return [part for months in plan.parts(plugin(**changes).params).values() for part in months]
-
-
-@pytest.fixture
-def service(monkeypatch, tmp_path):
-    """Return a function that starts a service and points this process at it, and at no other."""
-    opened = []
-
-    def start(answers, scenario="ok"):
-        server = CdsServer(answers, scenario).__enter__()
-        opened.append(server)
-        for name in ("http_proxy", "https_proxy", "all_proxy"):
-            monkeypatch.delenv(name, raising=False)
-            monkeypatch.delenv(name.upper(), raising=False)
-        for name, value in server.environment(tmp_path).items():
-            monkeypatch.setenv(name, value)
-        return server
-
-    yield start
-    for server in opened:
-        server.__exit__()
-        assert server.violations == []
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +54,9 @@ def copied(complete, tmp_path):
     return shutil.copytree(complete, tmp_path / "raw")
 
 
-def test_from_request_to_cube(service, tmp_path):
+def test_from_request_to_cube(start_cds, tmp_path):
     weather, folder, chosen = Carra(encoding="mean"), tmp_path / "raw", {"variables": [V, U], "wind": "grid"}
-    server, data = service(prepared(weather, parts(**chosen))), plugin(**chosen)
+    server, data = start_cds(answers=prepared(weather, parts(**chosen))), plugin(**chosen)
     assert data.problems(folder) == []
     settings = {"name": "arctic", "plugin": "carra", "params": data.params}
     download(data, folder / "manifest.json", settings)
@@ -110,8 +89,8 @@ def test_from_request_to_cube(service, tmp_path):
     assert server.posted == asked, "what is there is not asked for again"
 
 
-def test_kept_answers_serve_other_blocks(service, temperature, tmp_path):
-    server = service(temperature)
+def test_kept_answers_serve_other_blocks(start_cds, temperature, tmp_path):
+    server = start_cds(answers=temperature)
     data, coarser = plugin(keep_grib=True), plugin(block=8, margin=0, keep_grib=True)
     data.download(tmp_path)
     coarser.download(tmp_path)
@@ -128,8 +107,8 @@ def test_kept_answers_serve_other_blocks(service, temperature, tmp_path):
         plugin(block=9, keep_grib=True).download(tmp_path)
 
 
-def test_what_the_service_does_not_offer_is_said(service, tmp_path):
-    server = service(Carra(), "invalid")
+def test_what_the_service_does_not_offer_is_said(start_cds, tmp_path):
+    server = start_cds("invalid", Carra())
     with pytest.raises(DataError) as refused:
         plugin().download(tmp_path)
     assert "valid combination of values" in str(refused.value)
@@ -137,16 +116,16 @@ def test_what_the_service_does_not_offer_is_said(service, tmp_path):
     assert server.key not in str(refused.value)
 
 
-def test_a_bad_month_does_not_stop_the_good_ones(service, temperature, tmp_path):
+def test_a_bad_month_does_not_stop_the_good_ones(start_cds, temperature, tmp_path):
     march = prepared(Carra(fault="missing day"), parts()[2:3])
-    service(lambda source, request: (march if request["month"] == ["03"] else temperature)(source, request))
+    start_cds(answers=lambda source, request: (march if request["month"] == ["03"] else temperature)(source, request))
     with pytest.raises(DataError, match=r"(?s)t2m-2020-03-m2-b6: 2020-03-10 is not there.*11 of 12 parts"):
         plugin().download(tmp_path)
     assert len(list(tmp_path.glob("*.nc"))) == 11
 
 
-def test_without_a_key_only_a_complete_folder_will_do(service, complete, monkeypatch, tmp_path):
-    service(Carra())
+def test_without_a_key_only_a_complete_folder_will_do(start_cds, complete, monkeypatch, tmp_path):
+    start_cds(answers=Carra())
     monkeypatch.delenv("ECMWF_DATASTORES_KEY")
     assert plugin().problems(complete) == []
     assert len(plugin().problems(tmp_path)) == 1

@@ -28,17 +28,9 @@ from tests.servers.files import Hosted
 from tests.servers.psl import MISSING, Psl, yearly_file
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("quick_network")
 DEFAULT = registry.dataset("ncar").parameters
 AIR = "air.sig995"
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch, tmp_path):
-    monkeypatch.setenv("REGIMEBENCH_PATIENCE", "0.005")
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -25,16 +24,8 @@ ERA5 = {"params": {"area": [40, -30, 39.5, -29.5], "variables": ["sst", "sshf", 
 SMALL_CARRA = {"params": {"margin": 2, "block": 6, "variables": ["2m_temperature"]}}
 
 
-made: dict[str, tuple[bytes, str, str]] = {}
-making = threading.Lock()  # the NetCDF library is not safe in threads
-
-
 def answer(collection: str, request: dict) -> tuple[bytes, str, str]:
-    key = json.dumps([collection, request], sort_keys=True)
-    with making:
-        if key not in made:
-            made[key] = CARRA(collection, request) if "carra" in collection else era5_answer(collection, request)
-    return made[key]
+    return CARRA(collection, request) if "carra" in collection else era5_answer(collection, request)
 
 
 def serve(project: Project, scenario: str | Scenario = "ok", datasets: dict | None = None) -> CdsServer:
