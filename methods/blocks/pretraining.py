@@ -81,7 +81,7 @@ def pretrain_layers(
 
     for level, (encode, decode) in enumerate(zip(encoders, decoders, strict=True), start=1):
         name = f"layer_{level}"
-        history[name] = train(
+        history |= train(
             partial(pair_loss, data=x, encode=encode, decode=decode),
             optimiser([*encode.parameters(), *decode.parameters()]),
             batches(len(x), batch_size, shuffle, x.device),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +26,7 @@ class SelfTraining:
 
 def self_train(
     assign: Callable[[], Tensor],
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor | Mapping[str, Tensor]],
     optimiser: Callable[[], Optimizer],
     days: Iterator[Tensor],
     labels: np.ndarray,
@@ -34,8 +34,11 @@ def self_train(
     update_interval: int,
     max_steps: int,
     tol: float,
-    reset_momentum: bool,
     progress: Progress,
+    quiet_looks: int = 1,
+    reset_momentum: bool = False,
+    clip_norm: float | None = None,
+    precision: str = "float32",
 ) -> SelfTraining:
     """Alternate between a fixed target P and ``update_interval`` steps towards it, until the labels stay.
 
@@ -47,7 +50,7 @@ def self_train(
     assign : callable
         Returns the soft assignment Q of all days, shape (n_days, n_clusters).
     loss : callable
-        Loss of a batch, given the day indices and their rows of P.
+        Loss of a batch, or its terms by name, given the day indices and their rows of P.
     optimiser : callable
         Makes the optimiser.
     days : iterator of Tensor
@@ -57,16 +60,20 @@ def self_train(
     update_interval, max_steps : int
         Steps between two looks, and in all. With 0 steps the labels are returned as they came.
     tol : float
-        Stop when a smaller fraction of the labels changed between two looks.
-    reset_momentum : bool
-        Make a new optimiser at each look: the authors' Caffe code restarts its solver there.
+        A look is quiet when a smaller fraction of the labels changed since the one before.
     progress : callable
+        See :func:`methods.blocks.training.train`.
+    quiet_looks : int
+        Stop after so many quiet looks one after another.
+    reset_momentum : bool
+        Make a new optimiser at each look: DEC's Caffe code restarts its solver there.
+    clip_norm, precision
         See :func:`methods.blocks.training.train`.
     """
     if max_steps == 0:
         return SelfTraining(labels, 0, "no clustering steps asked for")
-    found = SelfTraining(labels, 0, "step limit reached", {"labels_changed": [], "clustering": []})
-    current = optimiser()
+    found = SelfTraining(labels, 0, "step limit reached", {"labels_changed": []})
+    current, quiet = optimiser(), 0
     while True:
         with torch.no_grad():
             q = assign()
@@ -74,8 +81,10 @@ def self_train(
         changed = float(np.mean(new != found.labels))
         found.labels = new
         found.history["labels_changed"].append(changed)
-        if found.steps > 0 and changed < tol:
-            found.stop_reason = f"{changed:.2%} of the labels changed in {update_interval} steps, below {tol:g}"
+        quiet = quiet + 1 if found.steps > 0 and changed < tol else 0
+        if quiet == quiet_looks:
+            since = f"{quiet_looks} times {update_interval}" if quiet_looks > 1 else f"{update_interval}"
+            found.stop_reason = f"{changed:.2%} of the labels changed in {since} steps, below {tol:g}"
             return found
         n_steps = min(update_interval, max_steps - found.steps)
         if n_steps == 0:
@@ -83,14 +92,18 @@ def self_train(
         target = target_distribution(q).to(torch.get_default_dtype())
         if reset_momentum:
             current = optimiser()
-        found.history["clustering"] += train(
+        losses = train(
             lambda batch, target=target: loss(batch, target[batch]),
             current,
             days,
             n_steps,
-            name=f"clustering after {found.steps} steps",
+            name="clustering",
             progress=lambda name, done, total: None,
+            clip_norm=clip_norm,
+            precision=precision,
             log_every=update_interval,
         )
+        for term, series in losses.items():
+            found.history.setdefault(term, []).extend(series)
         found.steps += n_steps
         progress("clustering", found.steps, max_steps)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
 
-def soft_assignment(z: Tensor, centres: Tensor) -> Tensor:
-    """Return q_ij, Student's t kernel with one degree of freedom (DEC paper, Eq. 1; DSC paper, Eq. 3).
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+
+def squared_euclidean(z: Tensor, centres: Tensor) -> Tensor:
+    """Return ||z_i - mu_j||^2, shape (n_days, n_clusters), of codes and centres of any equal shape per row."""
+    return (z.flatten(1)[:, None] - centres.flatten(1)).square().sum(dim=2)
+
+
+def soft_assignment(distance: Tensor, alpha: float = 1.0) -> Tensor:
+    """Return q_ij, Student's t kernel with alpha degrees of freedom (DEC paper, Eq. 1; DSC paper, Eq. 3).
 
     Parameters
     ----------
-    z : Tensor, shape (n_days, d)
-        Codes.
-    centres : Tensor, shape (n_clusters, d)
-        Cluster centres mu_j.
+    distance : Tensor, shape (n_days, n_clusters)
+        Squared distance of each code to each centre, or what stands in its place.
+    alpha : float
+        Degrees of freedom.
 
     Returns
     -------
     Tensor, shape (n_days, n_clusters)
         Rows sum to 1.
     """
-    kernel = 1 / (1 + (z[:, None] - centres).square().sum(dim=2))
+    kernel = (1 + distance / alpha) ** (-(alpha + 1) / 2)
     return kernel / kernel.sum(dim=1, keepdim=True)
 
 
@@ -45,14 +55,19 @@ class ClusterHead(nn.Module):
 
     Parameters
     ----------
-    centres : Tensor, shape (n_clusters, d)
-        Initial centres, usually from k-means.
+    centres : Tensor, shape (n_clusters, ...)
+        Initial centres, usually from k-means, of the shape of one code.
+    distance : callable
+        Squared distance of codes to centres.
+    alpha : float
+        See :func:`soft_assignment`.
     """
 
-    def __init__(self, centres: Tensor) -> None:
+    def __init__(self, centres: Tensor, distance: Distance = squared_euclidean, alpha: float = 1.0) -> None:
         super().__init__()
         self.centres = nn.Parameter(centres.clone())
+        self.distance, self.alpha = distance, alpha
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return the soft assignment of codes of shape (n_days, d), in their precision."""
-        return soft_assignment(z, self.centres.to(z.dtype))
+        """Return the soft assignment of codes of shape (n_days, ...), in their precision."""
+        return soft_assignment(self.distance(z, self.centres.to(z.dtype)), self.alpha)

@@ -91,7 +91,7 @@ class Plugin(Method):
                 progress=self.progress,
             )
         if p.joint_steps:
-            history["autoencoder"] = train(
+            history |= train(
                 lambda days: reconstruction_loss(network(x[days]), x[days], network.n_columns),
                 sgd(network.parameters()),
                 batches(len(x), p.batch_size, shuffle, self.device),
@@ -104,14 +104,6 @@ class Plugin(Method):
 
 
 def unit_scale(x: Tensor) -> Tensor:
-    """Scale the whole table so that the mean of ||x||^2 / d is 1 (section 4.3).
-
-    Raises
-    ------
-    ValueError
-        If all values are 0.
-    """
+    """Scale the whole table so that the mean of ||x||^2 / d is 1 (section 4.3); all zeros stay as they are."""
     mean_square = x.double().square().mean().item()
-    if mean_square == 0:
-        raise ValueError("all values of the cube are 0; DEC divides its input by their mean square: check the data")
-    return x / mean_square**0.5
+    return x / (mean_square**0.5 or 1.0)

@@ -57,6 +57,13 @@ def test_first_quiet_look_stops_but_never_before_training():
     assert found.labels.tolist() == [0, 1, 0, 1]
 
 
+def test_several_quiet_looks_must_follow_each_other():
+    found = Script(Q, Q, Q.flip(1), Q.flip(1), Q.flip(1), Q.flip(1)).run(quiet_looks=3)
+    assert found.history["labels_changed"] == [0, 0, 1, 0, 0, 0]
+    assert found.steps == 15
+    assert "in 3 times 3 steps" in found.stop_reason
+
+
 def test_one_changed_label_keeps_a_zero_change_rule_going():
     other = Q.flip(1)
     moved = Q.clone()

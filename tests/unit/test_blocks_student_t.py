@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from methods.blocks.student_t import ClusterHead, kl_loss, soft_assignment, target_distribution
+from methods.blocks.student_t import ClusterHead, kl_loss, soft_assignment, squared_euclidean, target_distribution
 
 
 def q_reference(z: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -30,14 +30,14 @@ def codes() -> tuple[np.ndarray, np.ndarray]:
 
 def test_soft_assignment_and_target_equal_the_numpy_reference(codes):
     z, centres = codes
-    q = soft_assignment(torch.as_tensor(z), torch.as_tensor(centres))
+    q = soft_assignment(squared_euclidean(torch.as_tensor(z), torch.as_tensor(centres)))
     np.testing.assert_allclose(q, q_reference(z, centres), rtol=1e-12)
     np.testing.assert_allclose(target_distribution(q), p_reference(q_reference(z, centres)), rtol=1e-12)
 
 
 def test_rows_sum_to_one_even_far_from_all_centres():
     z = torch.tensor([[0.0], [1e6], [1e15]], dtype=torch.float32)
-    q = soft_assignment(z, torch.tensor([[0.0], [1.0], [2.0]]))
+    q = soft_assignment(squared_euclidean(z, torch.tensor([[0.0], [1.0], [2.0]])))
     p = target_distribution(q)
     assert torch.isfinite(p).all()
     torch.testing.assert_close(q.sum(dim=1), torch.ones(3))
@@ -84,8 +84,8 @@ def test_gradients_equal_the_closed_form_of_the_paper(codes):
 
 def test_autograd_agrees_with_finite_differences(codes):
     z, centres = (torch.tensor(part[:5], requires_grad=True) for part in codes)
-    p = target_distribution(soft_assignment(z, centres)).detach()
-    assert torch.autograd.gradcheck(lambda a, b: kl_loss(p, soft_assignment(a, b)), (z, centres))
+    p = target_distribution(soft_assignment(squared_euclidean(z, centres))).detach()
+    assert torch.autograd.gradcheck(lambda a, b: kl_loss(p, soft_assignment(squared_euclidean(a, b))), (z, centres))
 
 
 def test_head_works_in_the_precision_of_the_codes_and_keeps_its_own_copy():

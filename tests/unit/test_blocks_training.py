@@ -12,6 +12,7 @@ from torch import nn
 from methods.blocks.autoencoder import MLPAutoencoder, project, reconstruction_loss
 from methods.blocks.initialisers import INITIALISERS, initialise
 from methods.blocks.kmeans import kmeans
+from methods.blocks.precision import autocast
 from methods.blocks.pretraining import dropout, pretrain_layers
 from methods.blocks.seeding import generator
 from methods.blocks.training import TrainingDivergedError, batches, train
@@ -59,7 +60,7 @@ def test_train_logs_the_mean_of_each_window_and_reports_progress():
         expected.append(value**2)
         value -= 0.1 * 2 * value
     assert weight.item() == pytest.approx(value)
-    assert history == pytest.approx([np.mean(expected[:2]), np.mean(expected[2:4]), expected[4]])
+    assert history["line"] == pytest.approx([np.mean(expected[:2]), np.mean(expected[2:4]), expected[4]])
     assert seen == [("line", 2, 5), ("line", 4, 5), ("line", 5, 5)]
 
 
@@ -67,6 +68,41 @@ def test_train_divides_the_rate_by_ten():
     weight, optimiser = line()
     train(lambda days: weight, optimiser, batches(4, 2), 4, name="line", progress=silent, decay_steps=2)
     assert weight.item() == pytest.approx(1 - 2 * 0.1 - 2 * 0.01)
+
+
+def test_terms_of_a_loss_are_summed_and_logged_one_by_one():
+    weight, optimiser = line()
+    history = train(
+        lambda days: {"square": weight**2, "line": 3 * weight},
+        optimiser,
+        batches(4, 2),
+        1,
+        name="both",
+        progress=silent,
+    )
+    assert history == {"square": [1], "line": [3]}
+    assert weight.item() == pytest.approx(1 - 0.1 * (2 + 3))
+
+
+def test_a_long_gradient_is_shortened_as_a_whole():
+    weights = nn.Parameter(torch.tensor([3.0, 4.0]))
+    optimiser = torch.optim.SGD([weights], lr=1.0)
+    train(lambda days: weights.square().sum() / 2, optimiser, batches(4, 2), 1, name="x", progress=silent, clip_norm=1)
+    torch.testing.assert_close(weights.detach(), torch.tensor([3 - 0.6, 4 - 0.8]), rtol=1e-5, atol=0)
+
+
+def test_mixed_precision_is_for_the_forward_pass_alone():
+    layer, seen = nn.Linear(2, 2), []
+
+    def loss(days):
+        seen.append(layer(torch.ones(2, 2)))
+        return seen[-1].float().square().mean()
+
+    train(loss, torch.optim.SGD(layer.parameters()), batches(2, 2), 1, name="x", progress=silent, precision="bfloat16")
+    assert seen[0].dtype == torch.bfloat16
+    assert layer.weight.dtype == layer.weight.grad.dtype == torch.float32
+    with pytest.raises(ValueError, match="precision is 'half'; allowed are auto, float32, bfloat16"):
+        autocast("half", "cpu")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
