@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
-
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
