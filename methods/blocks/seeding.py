@@ -6,25 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
+from methods.blocks.streams import sub_seed
 
-def sub_seed(seed: int, purpose: str) -> int:
-    """Return an independent 32-bit seed for one purpose, for scikit-learn's ``random_state`` and the like.
-
-    Parameters
-    ----------
-    seed : int
-        The run's seed, not negative.
-    purpose : str
-        What the numbers are for, such as ``"weights"``; another purpose gives an unrelated stream.
-    """
-    return int(np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1)[0])
+__all__ = ["generator", "reproducible", "sub_seed"]
 
 
 def generator(seed: int, purpose: str, device: str | torch.device = "cpu") -> torch.Generator:
-    """Return a torch generator for one purpose (see :func:`sub_seed`)."""
+    """Return a torch generator for one purpose (see :func:`methods.blocks.streams.sub_seed`)."""
     return torch.Generator(device).manual_seed(sub_seed(seed, purpose))
 
 

@@ -1,0 +1,101 @@
+"""The convolutional LSTM against its equations, one pixel and one number at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from methods.blocks.convlstm import ConvLSTM2d, hard_sigmoid
+
+
+def layer(n_in=2, n_out=3, **options) -> ConvLSTM2d:
+    made = ConvLSTM2d(n_in, n_out, **options).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.normal_(0, 0.5, generator=generator)
+    return made
+
+
+def frames(n_days=2, n_steps=4, n_in=2, height=5, width=4) -> torch.Tensor:
+    return torch.randn(n_days, n_steps, n_in, height, width, generator=torch.Generator().manual_seed(1)).double()
+
+
+def by_hand(made: ConvLSTM2d, x: np.ndarray) -> np.ndarray:
+    """Return the state after each frame of one day (time, n_in, y, x), written out over pixels."""
+    kernel, recurrent, bias = (weight.detach().numpy() for weight in made.parameters())
+    n_out, size = recurrent.shape[1], kernel.shape[-1]
+
+    def convolved(field, weights):
+        padded = np.pad(field, ((0, 0), (size // 2, size // 2), (size // 2, size // 2)))
+        out = np.zeros((len(weights), *field.shape[1:]))
+        for y, x in np.ndindex(field.shape[1:]):
+            out[:, y, x] = (weights * padded[:, y : y + size, x : x + size]).sum(axis=(1, 2, 3))
+        return out
+
+    def gate(values):
+        return np.clip(0.2 * values + 0.5, 0, 1)
+
+    hidden = cell = np.zeros((n_out, *x.shape[2:]))
+    states = []
+    for frame in x:
+        z = convolved(frame, kernel) + convolved(hidden, recurrent) + bias[:, None, None]
+        i, f, c, o = z.reshape(4, n_out, *x.shape[2:])
+        cell = gate(f) * cell + gate(i) * np.tanh(c)
+        hidden = gate(o) * np.tanh(cell)
+        states.append(hidden)
+    return np.stack(states)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_states_follow_the_equations(kernel_size):
+    made, x = layer(kernel_size=kernel_size), frames()
+    expected = np.stack([by_hand(made, day) for day in x.numpy()])
+    np.testing.assert_allclose(made(x).detach().numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_without_sequences_the_last_state_is_returned():
+    made, x = layer(), frames()
+    alone = layer(return_sequences=False)
+    torch.testing.assert_close(alone(x), made(x)[:, -1])
+
+
+def test_backwards_is_forwards_over_reversed_frames():
+    made, x = layer(), frames()
+    torch.testing.assert_close(layer(go_backwards=True)(x), made(x.flip(1)))
+
+
+def test_gradients_are_finite_differences():
+    made, x = layer(n_in=1, n_out=2), frames(1, 2, 1, 3, 3)
+    weights = [weight.detach().requires_grad_() for weight in made.parameters()]
+    names = [name for name, _ in made.named_parameters()]
+
+    def states(x, *weights):
+        return torch.func.functional_call(made, dict(zip(names, weights, strict=True)), x)
+
+    assert torch.autograd.gradcheck(states, (x.requires_grad_(), *weights))
+
+
+def test_gates_are_straight_lines_between_their_limits():
+    x = torch.tensor([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0])
+    torch.testing.assert_close(hard_sigmoid(x), torch.tensor([0, 0, 0.3, 0.5, 0.7, 1, 1]))
+
+
+def test_new_weights_are_those_of_keras():
+    made = ConvLSTM2d(5, 6)
+    made.reset(torch.Generator().manual_seed(0))
+    bound = (6 / (9 * 5 + 9 * 24)) ** 0.5
+    assert 0.95 * bound < made.kernel.abs().max() <= bound
+    table = made.recurrent_kernel.permute(2, 3, 1, 0).reshape(9 * 6, 24)
+    torch.testing.assert_close(table.T @ table, torch.eye(24))
+    torch.testing.assert_close(made.bias, torch.tensor([0.0] * 6 + [1.0] * 6 + [0.0] * 12))
+    again = ConvLSTM2d(5, 6)
+    again.reset(torch.Generator().manual_seed(0))
+    assert torch.equal(made.kernel, again.kernel)
+    assert torch.equal(made.recurrent_kernel, again.recurrent_kernel)
+
+
+def test_an_even_kernel_is_refused():
+    with pytest.raises(ValueError, match="kernel_size is 2; it must be odd"):
+        ConvLSTM2d(1, 1, kernel_size=2)
