@@ -44,6 +44,8 @@ INITIALISERS: dict[str, Initialiser] = {
 def initialise(module: nn.Module, fill: Initialiser, generator: torch.Generator, shared: bool = False) -> None:
     """Fill all weights (two and more axes) of ``module`` in order, and set all biases to zero.
 
+    A part with a method ``initialise(generator)``, such as a recurrent layer, fills its own weights with that instead.
+
     Parameters
     ----------
     module : nn.Module
@@ -58,10 +60,14 @@ def initialise(module: nn.Module, fill: Initialiser, generator: torch.Generator,
     """
     start = generator.get_state()
     with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.ndim < 2:
-                parameter.zero_()
+        for part in module.modules():
+            if part is not module and hasattr(part, "initialise"):
+                part.initialise(generator)
                 continue
-            if shared:
-                generator.set_state(start)
-            fill(parameter, generator)
+            for parameter in part.parameters(recurse=False):
+                if parameter.ndim < 2:
+                    parameter.zero_()
+                    continue
+                if shared:
+                    generator.set_state(start)
+                fill(parameter, generator)
