@@ -134,6 +134,7 @@ def table_settings(plan: Plan, dataset: str) -> dict[str, Any]:
                 "address": address,
                 "title": method.spec.title,
                 "kind": method.spec.kind,
+                "twin_of": method.spec.twin_of,
                 "fidelity": method.spec.fidelity,
                 "deterministic": method.spec.deterministic,
                 "published": method.spec.published,

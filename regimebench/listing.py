@@ -29,6 +29,8 @@ def show() -> None:
     methods, datasets = method_rows(), dataset_rows()
     console.print(Text(f"Methods ({len(methods)})", "bold"))
     for address, title, kind, framework, fidelity, summary in methods:
+        twin_of = registry.method(address).twin_of
+        kind = f"twin of {twin_of}" if twin_of else kind
         _entry(console, address, f"  {title} ", f"({kind}, {framework}, {fidelity})", summary)
     console.print(Text(f"\nData sets ({len(datasets)})", "bold"))
     for name, kind, summary in datasets:

@@ -44,6 +44,9 @@ def legend(results: Results) -> list[str]:
         "Controls, which a method has to beat": [row["address"] for row in rows if row["kind"] == "control"],
         "Deterministic, so one run": [row["address"] for row in rows if row["deterministic"]],
         "Reconstructed from partial information (†)": [r["address"] for r in rows if r["fidelity"] == "reconstructed"],
+        "Twins (‡), which repeat a row in another framework as evidence that it is right, and are never ranked": [
+            f"{row['address']} ({row['twin_of']})" for row in rows if row["kind"] == "twin"
+        ],
         "Not marked best, because fewer than half of the runs are ok": results.unreliable,
         "Not marked best, because they find fewer clusters than asked (median)": [
             f"{address} ({results.clusters(address):g})" for address in results.few_clusters
@@ -70,7 +73,7 @@ def test(title: str, results: Results, reference: str | None, p: dict[str, float
         f"p: Mann-Whitney test of the {title} over seeds against ref., the best median among rows with two runs or "
         "more; "
         f"Holm-corrected over {compared} comparisons, but not for the choice of the reference from the same data; "
-        "– where a row has fewer than two runs."
+        f"– where a row has fewer than two runs{', and for twins' if results.twins else ''}."
     )
     runs = results.ok["address"].value_counts()
     floor = smallest_p(int(runs[reference]), int(max(runs[name] for name in p if np.isfinite(p[name]))), compared)

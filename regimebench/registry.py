@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -37,6 +38,7 @@ class MethodSpec:
     title: str
     summary: str
     kind: str
+    twin_of: str | None
     framework: str
     device: str
     fidelity: str
@@ -128,7 +130,7 @@ def _meta(path: Path, schema: str, mtime: int) -> dict[str, Any]:
     document = load_yaml(path)
     found = problems(document, schema)
     if not found:
-        found = list(_parameter_problems(document))
+        found = [*_parameter_problems(document), *_twin_problems(document)]
     if found:
         raise InvalidFile(str(_relative(path)), found)
     return document
@@ -152,6 +154,18 @@ def _parameter_problems(meta: dict[str, Any]) -> list[str]:
             for key in sorted(set(variant.get("smoke") or {}) - own)
         ]
     return found
+
+
+def _twin_problems(meta: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a plugin that says it is, or repeats, another's twin."""
+    twin = meta.get("kind") == "twin"
+    if twin and "twin_of" not in meta:
+        yield "twin_of: the key is missing; a twin names the plugin that it repeats in another framework"
+    if not twin and "twin_of" in meta:
+        yield f"twin_of: found {meta['twin_of']!r}; only a plugin with kind: twin has this key"
+    for name, variant in (meta.get("variants") or {}).items():
+        if twin and "kind" in variant:
+            yield f"variants.{name}.kind: found {variant['kind']!r}; the variants of a twin are twins, so leave it out"
 
 
 def _read(kind: str, name: str) -> tuple[Path, dict[str, Any]]:
@@ -200,6 +214,7 @@ def method(address: str) -> MethodSpec:
         title=pick("title"),
         summary=pick("summary"),
         kind=pick("kind"),
+        twin_of=meta["twin_of"] + address.removeprefix(name) if "twin_of" in meta else None,
         framework=meta["framework"],
         device=meta["device"],
         fidelity=pick("fidelity"),

@@ -74,13 +74,16 @@ def _labels(results: Path, dataset: str, address: str, seed: int) -> np.ndarray:
 def _figures(
     folder: Path, settings: dict[str, Any], cube: Cube, best: pd.DataFrame, labels: dict[str, np.ndarray]
 ) -> list[tuple[Path, str]]:
-    ordered = [address for address in best.sort_values(HEADLINE, ascending=False).index if address in labels]
-    if not ordered:
+    ranked = [address for address in best.sort_values(HEADLINE, ascending=False).index if address in labels]
+    twins = {row["address"] for row in settings["rows"] if row["kind"] == "twin"}
+    if not ranked:
         return []
     calendar = folder / "best-runs.png"  # no address of a method has a hyphen
+    ordered = sorted(ranked, key=twins.__contains__)
     draw_calendar(cube, [(address, labels[address]) for address in ordered], calendar)
-    found = [(calendar, "The best run of each row, day by day; rows in order of their cosine silhouette.")]
-    for address in ordered[:MAPS_SHOWN]:
+    order = "rows in order of their cosine silhouette" + (", twins last" if twins else "")
+    found = [(calendar, f"The best run of each row, day by day; {order}.")]
+    for address in [address for address in ordered if address not in twins][:MAPS_SHOWN]:
         path = folder / f"{address.replace('/', '.')}.png"
         draw_cluster_means(cube, labels[address], f"{settings['title']}, {address}", path)
         found.append((path, f"{address}: cluster means in physical units, best run by cosine silhouette."))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from regimebench.metrics import find, metrics_of
@@ -32,18 +33,24 @@ class Results:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """What the tables show, in their order."""
-        return self.settings["rows"]
+        """What the tables show, in their order: the configuration's, twins last."""
+        return sorted(self.settings["rows"], key=lambda row: row["kind"] == "twin")
 
     @cached_property
     def addresses(self) -> list[str]:
         """The rows' addresses."""
         return [row["address"] for row in self.rows]
 
+    @cached_property
+    def twins(self) -> list[str]:
+        """Rows that repeat another one in another framework: evidence about that row, and no competitors."""
+        return [row["address"] for row in self.rows if row["kind"] == "twin"]
+
     def name(self, address: str) -> Cell:
-        """Return the first cell of a row: the address, with a dagger where the method had to be reconstructed."""
+        """Return the first cell of a row: the address, marked where the method was reconstructed or is a twin."""
         (row,) = (row for row in self.rows if row["address"] == address)
-        return Cell(address + (" †" if row["fidelity"] == "reconstructed" else ""))
+        marks = {" †": row["fidelity"] == "reconstructed", " ‡": address in self.twins}
+        return Cell(address + "".join(mark for mark, applies in marks.items() if applies))
 
     @cached_property
     def references(self) -> list[str]:
@@ -81,7 +88,7 @@ class Results:
 
     def marks(self, protocol: str, table: pd.DataFrame) -> dict[str, pd.Series]:
         """Return, per metric, which rows of ``table`` are the best among those that may be marked."""
-        barred = [*self.few_clusters, *self.unreliable]
+        barred = [*self.few_clusters, *self.unreliable, *self.twins]
         allowed = table.drop(index=barred).reindex(table.index)
         return {metric: best_in_column(allowed[metric], rises(protocol, metric)) for metric in table.columns}
 
@@ -91,10 +98,12 @@ class Results:
         return {part: grouped.quantile(q).reindex(self.addresses) for part, q in QUARTILES.items()}
 
     def tests(self, protocol: str, metric: str) -> tuple[str | None, dict[str, float]]:
-        """Return the reference row and Holm-adjusted p values."""
+        """Return the reference row and Holm-adjusted p values, NaN for twins, which are not compared."""
         column = self.scores(protocol)[metric].dropna()
-        samples = {a: column[column.index.get_level_values("address") == a].to_numpy() for a in self.addresses}
-        return against_reference(samples, rises(protocol, metric))
+        compared = [address for address in self.addresses if address not in self.twins]
+        samples = {a: column[column.index.get_level_values("address") == a].to_numpy() for a in compared}
+        reference, p = against_reference(samples, rises(protocol, metric))
+        return reference, dict.fromkeys(self.addresses, np.nan) | p
 
 
 def wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:

@@ -20,6 +20,7 @@ LATEX = {
     "≥": r"$\geq$",
     "–": "--",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "≈": r"$\approx$",

@@ -22,7 +22,7 @@ SETTINGS = {
     "budget": "full",
     "rows": [
         {"address": name, "title": name, "kind": kind, "fidelity": "port", "published": key, "seeds": n}
-        | {"deterministic": fixed}
+        | {"deterministic": fixed, "twin_of": None}
         for name, kind, fixed, key, n in (
             ("alpha", "method", False, "printed_alpha", 3),
             ("beta", "method", False, "beta", 3),
@@ -213,6 +213,23 @@ def test_a_printed_table_without_a_row_of_ours_is_not_shown(made):
     rows[0]["published"] = "dec"
     with_one = tables_of({**SETTINGS, "published": "carra", "n_clusters": 7, "rows": rows}, made)
     assert [len(table.rows) for table in with_one if "ours beside" in table.title] == [1]
+
+
+def test_a_twin_stands_last_and_is_compared_with_nothing(made):
+    before = (made / "toy.standard.md").read_text()
+    twin = {"kind": "twin", "twin_of": "delta"}
+    rows = [{**each, **(twin if each["address"] == "alpha" else {})} for each in SETTINGS["rows"]]
+    tables = {table.title: table for table in tables_of({**SETTINGS, "rows": rows}, made)}
+    standard, truth = tables["Toy: standard protocol"], tables["Toy: agreement with the planted regimes"]
+    for table in (standard, truth):
+        names = [row[0].text for row in table.rows]
+        assert names[:4] == ["beta", "fixed", "broken", "alpha ‡"]
+        assert not any(cell.best for cell in table.rows[3])
+        assert any(cell.best for row in table.rows[:3] for cell in row)
+        assert any(note.startswith("Twins (‡)") and note.endswith(": alpha (delta).") for note in table.notes)
+    assert [row[-4].text for row in standard.rows[:4]] == ["ref.", "–", "–", "–"]
+    assert "nothing can be tested" in standard.notes[-2]
+    assert row(before, "alpha")[2] == f"**{standard.rows[3][2].text}**"
 
 
 def test_no_scores_at_all_give_tables_without_numbers(made):

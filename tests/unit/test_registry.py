@@ -49,6 +49,31 @@ def test_variant_values_are_laid_over_the_plugin(toy):
     assert wide.sources_of["depth"].startswith("ours")
 
 
+TWIN = METHOD.replace("kind: method", "kind: twin\ntwin_of: dec")
+
+
+def test_a_twin_repeats_a_plugin_variant_by_variant(toy):
+    assert registry.method("toy/wide").twin_of is None
+    (toy / "method.yaml").write_text(TWIN)
+    twins = [registry.method(address) for address in registry.variants("toy")]
+    assert [(twin.kind, twin.twin_of) for twin in twins] == [("twin", "dec"), ("twin", "dec/wide")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TWIN.replace("twin_of: dec\n", ""), "twin_of: the key is missing"),
+        (METHOD.replace("smoke:", "twin_of: dec\nsmoke:"), "twin_of: found 'dec'; only a plugin with kind: twin"),
+        (TWIN.replace("summary: Wider.", "summary: W\n    kind: control"), "variants.wide.kind: found 'control'"),
+        (TWIN.replace("summary: Wider.", "summary: W\n    kind: twin"), "variants.wide.kind: found 'twin'"),
+    ],
+)
+def test_what_is_half_a_twin_is_refused(toy, text, message):
+    (toy / "method.yaml").write_text(text)
+    with pytest.raises(InvalidFile, match=message):
+        registry.method("toy")
+
+
 def test_sources_include_the_blocks_a_plugin_imports(toy):
     names = {path.name for path in registry.method("toy").sources}
     assert {"method.py", "seeding.py"} <= names

@@ -8,7 +8,9 @@ from regimebench.checks import tiny_cube
 from regimebench.preprocess import preprocess
 from regimebench.report import _facts, _figures
 
-SETTINGS = {"title": "Toy", "preprocess": "paper", "n_clusters": 3}
+ROWS = [{"address": "calendar", "kind": "control"}, {"address": "dec/untrained", "kind": "control"}]
+ROWS += [{"address": "dec_tf", "kind": "twin"}]
+SETTINGS = {"title": "Toy", "preprocess": "paper", "n_clusters": 3, "rows": ROWS}
 
 
 def test_a_method_called_calendar_does_not_overwrite_the_calendar_of_all_rows(tmp_path):
@@ -19,6 +21,15 @@ def test_a_method_called_calendar_does_not_overwrite_the_calendar_of_all_rows(tm
     paths = [path for path, _ in _figures(tmp_path, SETTINGS, cube, best, labels)]
     assert len(set(paths)) == len(paths) == 3
     assert all(path.is_file() for path in paths)
+
+
+def test_a_twin_is_drawn_last_and_has_no_maps(tmp_path):
+    cube = tiny_cube()
+    labels = {"dec_tf": np.arange(cube.n_days) % 3, "calendar": np.arange(cube.n_days) // 20}
+    best = pd.DataFrame({"silhouette": [0.2, 0.1]}, index=list(labels))
+    (_, caption), *maps = _figures(tmp_path, SETTINGS, cube, best, labels)
+    assert caption.endswith("rows in order of their cosine silhouette, twins last.")
+    assert [path.name for path, _ in maps] == ["calendar.png"]
 
 
 def test_the_grid_is_told_from_the_zeros_around_it():
