@@ -1,4 +1,4 @@
-"""Deep Embedded Clustering (Xie, Girshick and Farhadi, ICML 2016)."""
+"""Deep Embedded Clustering (Xie et al., ICML 2016) and its improved version IDEC (Guo et al., IJCAI 2017)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from regimebench.method import Cube, Fit, Method
 
 
 class Plugin(Method):
-    """Auto-encoder, k-means on its code, then KL self-training of encoder and centres."""
+    """Auto-encoder, k-means on its code, then KL self-training of encoder and centres (IDEC: and of the decoder)."""
 
     def fit(self, cube: Cube) -> Fit:
         """Cluster the days of ``cube``."""
@@ -34,18 +34,20 @@ class Plugin(Method):
         network = MLPAutoencoder(x.shape[1], [*p.hidden, p.code])
         weights = generator(self.seed, "weights")
         initialise(network, INITIALISERS[p.initialiser], weights, shared=p.shared_initialiser)
-        n_encoder = sum(weight.numel() for weight in network.encoder.parameters())
+        trained = network if p.keep_decoder else network.encoder
+        n_weights = sum(weight.numel() for weight in trained.parameters())
         network, x = (part.to(self.device) for part in self._smaller(network, x))
 
         history = self._pretrain(network, x)
         with torch.no_grad():
             labels, centres = kmeans(network.encoder(x), self.n_clusters, self.seed, p.n_init)
         head = ClusterHead(centres)
-        parameters = [*network.encoder.parameters(), *head.parameters()]
+        trained = network if p.keep_decoder else network.encoder
+        parameters = [*trained.parameters(), *head.parameters()]
         found = self_train(
             assign=lambda: head(network.encoder(x).double()),
-            loss=lambda days, target: kl_loss(target, head(network.encoder(x[days]))),
-            optimiser=lambda: torch.optim.SGD(parameters, p.cluster_lr, p.momentum),
+            loss=lambda days, target: self._loss(network, head, x[days], target),
+            optimiser=lambda: torch.optim.SGD(parameters, p.cluster_lr, p.cluster_momentum),
             days=batches(len(x), p.batch_size, device=self.device),
             labels=labels,
             update_interval=p.update_interval,
@@ -61,10 +63,18 @@ class Plugin(Method):
             labels=found.labels,
             embedding=embedding,
             history={**history, **found.history},
-            n_parameters=n_encoder + centres.numel(),
+            n_parameters=n_weights + centres.numel(),
             epochs=round(steps / -(-len(x) // p.batch_size)),
             stop_reason=found.stop_reason,
         )
+
+    def _loss(self, network: MLPAutoencoder, head: ClusterHead, x: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return gamma KL(P || Q) and, where the decoder is kept, the error of the reconstruction (IDEC paper, Eq. 1)."""
+        z = network.encoder(x)
+        terms = {"clustering": self.params["gamma"] * kl_loss(target, head(z))}
+        if self.params["keep_decoder"]:
+            terms["reconstruction"] = reconstruction_loss(network.decoder(z), x, network.n_columns)
+        return terms
 
     def _smaller(self, network: MLPAutoencoder, x: Tensor) -> tuple[MLPAutoencoder, Tensor]:
         """Train on fewer columns where that changes nothing but the time."""

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 from method_cubes import fit, make_cube, numpy_state, planted, plugin
+from scipy.special import rel_entr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
+from methods.blocks.autoencoder import MLPAutoencoder
+from methods.blocks.initialisers import INITIALISERS, initialise
+from methods.blocks.student_t import ClusterHead
 from regimebench import registry
 
 ADDRESSES = registry.variants("dec")
@@ -95,6 +99,72 @@ def test_parameters_are_those_of_encoder_and_centres(clear):
     sizes = [432, *registry.method("dec").smoke["hidden"], 10]
     expected = sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes)) + 7 * 10
     assert fit("dec", cube, **SHORT).n_parameters == expected
+
+
+def test_the_notebooks_network_has_the_printed_number_of_parameters():
+    """The notebook prints 7,437,700 for encoder and seven centres on 11,767 columns."""
+    cube = make_cube(np.random.default_rng(0).random((8, 41, 41, 7)))
+    full_size = {"hidden": [500, 500, 2000], "code": 150}
+    found = fit("dec/published_code", cube, joint_steps=0, max_steps=0, **full_size)
+    assert {name: registry.method("dec/published_code").parameters[name] for name in full_size} == full_size
+    assert found.n_parameters == 7_437_700
+
+
+def test_idec_lowers_reconstruction_error_plus_a_tenth_of_the_divergence(clear):
+    """The logged terms of one step on all days are those of the start, computed here with plain numpy."""
+    cube, _ = clear
+    address = "dec/idec"
+    method = plugin(address, **SHORT)
+    x = torch.tensor(cube.table, dtype=torch.float32)
+    torch.manual_seed(0)
+    network = MLPAutoencoder(x.shape[1], [8, 3])
+    initialise(network, INITIALISERS["glorot_uniform"], torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        z, output = network.encoder(x).numpy().astype(float), network(x).numpy().astype(float)
+    centres = z[:7] + 0.01
+    p = np.random.default_rng(0).dirichlet(np.ones(7), len(z))
+    q = 1 / (1 + np.square(z[:, None] - centres).sum(axis=2))
+    q /= q.sum(axis=1, keepdims=True)
+
+    head = ClusterHead(torch.tensor(centres, dtype=torch.float32))
+    terms = method._loss(network, head, x, torch.tensor(p, dtype=torch.float32))
+    assert list(terms) == ["clustering", "reconstruction"]
+    assert terms["clustering"].item() == pytest.approx(0.1 * rel_entr(p, q).sum(axis=1).mean(), rel=1e-5)
+    assert terms["reconstruction"].item() == pytest.approx(np.square(output - cube.table).mean(), rel=1e-5)
+
+
+def test_idec_keeps_the_reconstruction_that_dec_gives_up(clear):
+    """Both learn from the same pre-training at the same rate; only the weight of the reconstruction differs."""
+    cube, _ = clear
+    same = {**SHORT, "joint_steps": 400, "max_steps": 60, "tol": 0.0}
+    found = fit("dec/idec", cube, **same)
+    only_kl = fit("dec/idec", cube, **same, keep_decoder=False)
+    pretrained = found.history["autoencoder"][-1]
+    assert found.history["reconstruction"][-1] < 1.05 * pretrained
+    assert "reconstruction" not in only_kl.history
+    assert not np.array_equal(found.embedding, only_kl.embedding)
+    assert found.n_parameters - only_kl.n_parameters == decoder_weights(cube.table.shape[1])
+
+
+def decoder_weights(n_columns: int) -> int:
+    """Return the number of parameters of the smoke network's decoder."""
+    sizes = [10, *registry.method("dec").smoke["hidden"][::-1], n_columns]
+    return sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes))
+
+
+@pytest.mark.parametrize("address", ["dec", "dec/idec"])
+def test_training_in_the_smaller_basis_is_the_same_training(address, clear):
+    """All phases, the joint one of IDEC with its decoder included, give what all columns give."""
+    cube, _ = clear
+    steps = {"layer_steps": 10, "joint_steps": 20, "max_steps": 40, "tol": 0.0}
+    method = plugin(address, **steps)
+    smaller = method.fit(cube)
+    method._smaller = lambda network, x: (network, x)
+    everything = method.fit(cube)
+    np.testing.assert_array_equal(smaller.labels, everything.labels)
+    np.testing.assert_allclose(smaller.embedding, everything.embedding, rtol=2e-3, atol=2e-5)
+    for name, series in everything.history.items():
+        np.testing.assert_allclose(smaller.history[name], series, rtol=1e-3, err_msg=name)
 
 
 def test_epochs_count_all_phases(clear):
