@@ -17,8 +17,10 @@ from packaging.version import Version
 from rich.console import Console
 from rich.text import Text
 
-from regimebench import devices
+from regimebench import devices, registry
 from regimebench.config import make_plan, read_config
+from regimebench.frameworks import FRAMEWORKS, installed
+from regimebench.provenance import versions
 from regimebench.registry import ROOT, UnknownPlugin
 from regimebench.schema import InvalidFile
 
@@ -37,7 +39,7 @@ class Finding:
 
 def examine(config: Path) -> list[Finding]:
     """Return what was found, required things first."""
-    return [*_python(), *_packages(), *_machine(), *_devices(), *_configuration(config)]
+    return [*_python(), *_packages(), *_frameworks(), *_machine(), *_devices(), *_configuration(config)]
 
 
 def show(findings: list[Finding]) -> int:
@@ -68,6 +70,20 @@ def _packages() -> Iterator[Finding]:
         yield Finding(
             same, f"{requirement.name} {found}" + ("" if same else f" (pinned: {requirement.specifier})"), False
         )
+
+
+def _frameworks() -> Iterator[Finding]:
+    """Look for the frameworks of methods; those that every method needs are among the packages already."""
+    try:
+        specs = [registry.method(address) for address in registry.addresses()]
+    except InvalidFile:  # the configuration's finding says what is wrong
+        return
+    for name, framework in FRAMEWORKS.items():
+        methods = list(dict.fromkeys(spec.id for spec in specs if spec.framework == name))
+        if methods and framework.target != "setup":
+            found = versions([framework.module]).get(framework.module)
+            lacking = f"not installed: {', '.join(methods)} will be skipped; `make {framework.target}` installs it"
+            yield Finding(installed(name), f"{framework.title} {found if installed(name) else lacking}", False)
 
 
 def _machine() -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from regimebench import config, devices, jobs, registry
 from regimebench.config import Plan
-from regimebench.records import WITH_LABELS, InvalidRecord, read_batch
+from regimebench.records import FAILED, InvalidRecord, read_batch, skipped_seeds
+from regimebench.registry import MethodSpec
 from regimebench.schema import InvalidFile
 
 
@@ -90,27 +91,40 @@ class Run:
         self._hold()
         jobs_to_run = self.workflow.dag.needrun_jobs()
         preflight(self.plan, sorted({job.wildcards.dataset for job in jobs_to_run if job.rule.name == "download"}))
-        if not any(method.name == "CONDA" for method in self.workflow.deployment_settings.deployment_method):
-            print("\n".join(environment_notes(self.plan)))
+        notes = framework_notes(self.plan, self._conda())
+        notes += [] if self._conda() else environment_notes(self.plan)
+        if notes:
+            print("\n".join(notes))
 
     def cube(self, method_id: str) -> Callable[[Any], str]:
         """Return the input function of a method's fits, which looks at the job's batch file first.
 
-        With ``retry_failed``, a batch file that lists a failed fit is removed with all that was made from it, so that
-        it is made again; the records stay. It is the file, not a parameter of the job, that says what is to be done:
-        so retrying can be repeated, and switching it off computes nothing again. Dry runs remove nothing.
+        A batch file that lists skipped fits whose framework is there now, or, with ``retry_failed``, failed ones, is
+        removed with all that was made from it, so that it is made again; the records stay. It is the file, not a
+        parameter of the job, that says what is to be done: so retrying can be repeated, switching it off computes
+        nothing again, and it works on results that were copied from elsewhere. Dry runs remove nothing.
         """
+        spec = self.plan.entries(method_id)[0].spec
 
         def cube(wildcards: Any) -> str:
             folder = self.plan.results / wildcards.dataset
-            if self.plan.retry_failed and self._executes():
+            batch = folder / method_id / wildcards.variant / f"batch-{wildcards.number}.json"
+            if self._executes() and self._again(spec, batch):
                 self._hold()
-                batch = folder / method_id / wildcards.variant / f"batch-{wildcards.number}.json"
-                if batch.is_file() and batch.stat().st_mtime < self.started and lists_failures(batch):
-                    self._forget(wildcards.dataset, batch)
+                self._forget(wildcards.dataset, batch)
             return (folder / "cube.nc").as_posix()
 
         return cube
+
+    def _again(self, spec: MethodSpec, batch: Path) -> bool:
+        if not batch.is_file() or batch.stat().st_mtime >= self.started:
+            return False
+        if self.plan.retry_failed and lists_failures(batch):
+            return True
+        return bool(skipped_seeds(batch)) and not lacks(spec, self._conda())
+
+    def _conda(self) -> bool:
+        return any(method.name == "CONDA" for method in self.workflow.deployment_settings.deployment_method)
 
     def _executes(self) -> bool:
         flow = self.workflow
@@ -142,9 +156,27 @@ class Run:
 def lists_failures(batch: Path) -> bool:
     """Return whether a batch file lists a fit that failed, or a record that cannot be read."""
     try:
-        return any(record["status"] not in WITH_LABELS for record in read_batch(batch))
+        return any(record["status"] in FAILED for record in read_batch(batch))
     except InvalidRecord:
         return True
+
+
+def lacks(spec: MethodSpec, conda: bool) -> str | None:
+    """Return what to do about a method's framework where its fits would not find it.
+
+    What a conda environment of the method's own holds is not known here: it is taken to hold the framework.
+    """
+    return None if conda and spec.environment else spec.lacks()
+
+
+def framework_notes(plan: Plan, conda: bool) -> list[str]:
+    """Return what to say about methods that will be skipped."""
+    found: dict[str, list[str]] = {}
+    for method_id in plan.method_ids():
+        reason = lacks(plan.entries(method_id)[0].spec, conda)
+        if reason:
+            found.setdefault(reason, []).append(method_id)
+    return [f"Note: {', '.join(names)} will be skipped. {reason}." for reason, names in found.items()]
 
 
 def environment_notes(plan: Plan) -> list[str]:

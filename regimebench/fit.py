@@ -24,7 +24,10 @@ from regimebench.provenance import clean_message, is_secret
 from regimebench.supervise import Batch, DriverGone
 
 LOCK_SECONDS = 10.0
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+)
 
 
 class Stopped(Exception):
@@ -156,7 +159,7 @@ def run_batch(job: Job, say: Callable[[str], None] | None = None) -> list[dict[s
         except DriverGone as error:
             raise Stopped(str(error)) from error
     done = [batch.records[seed] for seed in job.seeds]
-    records.write_batch(Path(job.batch), job.dataset, job.address, job.seeds)
+    records.write_batch(Path(job.batch), job.dataset, job.address, done)
     say(f"{job.dataset} {job.address}: {records.status_summary(done)}")
     return done
 

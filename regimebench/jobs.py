@@ -39,8 +39,8 @@ def text(settings: dict[str, Any]) -> str:
 
 def environment(plan: Plan, method_id: str) -> str:
     """Return the conda environment of a method: its own where the folder has one, else the suite's."""
-    own = plan.entries(method_id)[0].spec.folder / "environment.yaml"
-    return str(own) if own.is_file() else DEFAULT_ENVIRONMENT
+    own = plan.entries(method_id)[0].spec.environment
+    return str(own) if own else DEFAULT_ENVIRONMENT
 
 
 def resources(plan: Plan, method_id: str) -> dict[str, int]:

@@ -7,14 +7,18 @@ from rich.text import Text
 
 from regimebench import registry
 
-METHOD_COLUMNS = ("address", "title", "kind", "framework", "fidelity", "summary")
+
+def method_rows() -> list[tuple[str, str, str, str]]:
+    """Return one row per address: address, title, what it is, summary."""
+    specs = map(registry.method, registry.addresses())
+    return [(spec.address, spec.title, _nature(spec), spec.summary) for spec in specs]
 
 
-def method_rows() -> list[tuple[str, ...]]:
-    """Return one row per address: address, title, kind, framework, fidelity, summary."""
-    return [
-        tuple(str(getattr(registry.method(address), key)) for key in METHOD_COLUMNS) for address in registry.addresses()
-    ]
+def _nature(spec: registry.MethodSpec) -> str:
+    """Return kind, framework and fidelity, and whether the framework is missing."""
+    kind = f"twin of {spec.twin_of}" if spec.twin_of else spec.kind
+    framework = spec.framework + (" (not installed)" if spec.lacks() else "")
+    return f"({kind}, {framework}, {spec.fidelity})"
 
 
 def dataset_rows() -> list[tuple[str, str, str]]:
@@ -28,10 +32,8 @@ def show() -> None:
     console = Console(highlight=False)
     methods, datasets = method_rows(), dataset_rows()
     console.print(Text(f"Methods ({len(methods)})", "bold"))
-    for address, title, kind, framework, fidelity, summary in methods:
-        twin_of = registry.method(address).twin_of
-        kind = f"twin of {twin_of}" if twin_of else kind
-        _entry(console, address, f"  {title} ", f"({kind}, {framework}, {fidelity})", summary)
+    for address, title, nature, summary in methods:
+        _entry(console, address, f"  {title} ", nature, summary)
     console.print(Text(f"\nData sets ({len(datasets)})", "bold"))
     for name, kind, summary in datasets:
         _entry(console, name, "  ", f"({kind})", summary)

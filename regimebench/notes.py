@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +56,22 @@ def legend(results: Results) -> list[str]:
     found = [f"{text}: {', '.join(names)}." for text, names in named.items() if names]
     if results.references:
         found.append("In brackets: what the planted labels themselves score, and a solver that is told the mechanism.")
-    return found
+    return [*found, *_skipped(results.skipped)]
+
+
+def _skipped(rows: dict[str, str]) -> list[str]:
+    """Return one note per reason why rows are not shown, plugins named once with the number of their rows."""
+    reasons: dict[str, Counter[str]] = {}
+    for address, reason in rows.items():
+        reasons.setdefault(reason, Counter())[address.partition("/")[0]] += 1
+    return [
+        f"Skipped: {', '.join(f'{name} ({_rows(n)})' for name, n in counts.items())}. {reason}."
+        for reason, counts in reasons.items()
+    ]
+
+
+def _rows(n: int) -> str:
+    return f"{n} row{'s' * (n > 1)}"
 
 
 def left_out(settings: dict[str, Any], published: list[dict[str, Any]]) -> list[str]:

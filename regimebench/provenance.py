@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("regimebench/", "methods/", "datasets/", "workflow/")
 MESSAGE_LENGTH = 500
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML", "tensorflow": "tensorflow-cpu"}  # where names differ
 SECRET_NAME = re.compile(r"^(CDSAPI|ECMWF)_|KEY$|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 # "key: <long value>", "password=...", "Bearer ..." in any message; a short word after "key:" is no credential.
 SECRET_TEXT = re.compile(
@@ -72,11 +74,10 @@ def _is_change(line: str) -> bool:
 def _version(module: str) -> str | None:
     from importlib import metadata
 
-    distribution = {"sklearn": "scikit-learn", "yaml": "PyYAML"}.get(module, module)
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
+    for distribution in (DISTRIBUTIONS.get(module, module), module):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(distribution)
+    return None
 
 
 def loaded_modules() -> list[str]:

@@ -16,8 +16,9 @@ from typing import Any
 from regimebench.files import replacing
 
 SCHEMA_VERSION = 1
-STATUSES = ("ok", "degenerate", "error", "timeout", "oom", "killed")
 WITH_LABELS = ("ok", "degenerate")
+FAILED = ("error", "timeout", "oom", "killed")
+SKIPPED = "skipped"  # not tried: the method's framework is not installed
 RECORD, FIT = "record.json", "fit.npz"
 
 
@@ -139,15 +140,30 @@ def finished(out: Path, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
     return found
 
 
-def write_batch(path: Path, dataset: str, address: str, seeds: Iterable[int]) -> None:
+def write_batch(path: Path, dataset: str, address: str, done: Iterable[Mapping[str, Any]]) -> None:
     """Write the list of the records beside ``path``, each with its SHA-256, so that a new record makes a new file.
 
     Snakemake compares small files by content: without the hashes a batch that was fitted again would look unchanged.
     """
-    seeds = list(seeds)
-    names = [f"{seed_folder(Path(), seed)}/{RECORD}" for seed in seeds]
-    hashes = [sha256_file(path.parent / name) for name in names]
-    write_json(path, {"dataset": dataset, "address": address, "seeds": seeds, "records": names, "sha256": hashes})
+    done = list(done)
+    names = [f"{seed_folder(Path(), record['seed'])}/{RECORD}" for record in done]
+    batch = {
+        "dataset": dataset,
+        "address": address,
+        "seeds": [record["seed"] for record in done],
+        "skipped": [record["seed"] for record in done if record["status"] == SKIPPED],
+        "records": names,
+        "sha256": [sha256_file(path.parent / name) for name in names],
+    }
+    write_json(path, batch)
+
+
+def skipped_seeds(path: Path) -> list[int]:
+    """Return the seeds of a batch that were not tried; nothing for a batch file that cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("skipped", [])
+    except (OSError, ValueError, AttributeError):
+        return []
 
 
 def read_batch(path: Path) -> list[dict[str, Any]]:

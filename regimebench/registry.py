@@ -6,13 +6,14 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from regimebench.declarations import inconsistencies
+from regimebench.frameworks import missing
 from regimebench.schema import InvalidFile, load_yaml, problems
 from regimebench.sources import ROOT, closure, code_hash, python_files
 
@@ -59,6 +60,16 @@ class MethodSpec:
     def code_hash(self) -> str:
         """sha256 over the content of :attr:`sources`."""
         return code_hash(self.sources)
+
+    @property
+    def environment(self) -> Path | None:
+        """The conda environment of the plugin, if it has one of its own."""
+        path = self.folder / "environment.yaml"
+        return path if path.is_file() else None
+
+    def lacks(self) -> str | None:
+        """Return what to do about the framework if it is not installed, None if it is."""
+        return missing(self.framework, self.environment is not None)
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,7 @@ def _meta(path: Path, schema: str, mtime: int) -> dict[str, Any]:
     document = load_yaml(path)
     found = problems(document, schema)
     if not found:
-        found = [*_parameter_problems(document), *_twin_problems(document)]
+        found = list(inconsistencies(document))
     if found:
         raise InvalidFile(str(_relative(path)), found)
     return document
@@ -138,34 +149,6 @@ def _meta(path: Path, schema: str, mtime: int) -> dict[str, Any]:
 
 def _relative(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-
-
-def _parameter_problems(meta: dict[str, Any]) -> list[str]:
-    """Return smoke values that name no declared parameter."""
-    base = set(meta["parameters"])
-    found = [
-        f"smoke.{key}: no parameter has this name; known: {', '.join(sorted(base))}"
-        for key in sorted(set(meta.get("smoke") or {}) - base)
-    ]
-    for name, variant in (meta.get("variants") or {}).items():
-        own = base | set(variant.get("parameters") or {})
-        found += [
-            f"variants.{name}.smoke.{key}: no parameter has this name; known: {', '.join(sorted(own))}"
-            for key in sorted(set(variant.get("smoke") or {}) - own)
-        ]
-    return found
-
-
-def _twin_problems(meta: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with a plugin that says it is, or repeats, another's twin."""
-    twin = meta.get("kind") == "twin"
-    if twin and "twin_of" not in meta:
-        yield "twin_of: the key is missing; a twin names the plugin that it repeats in another framework"
-    if not twin and "twin_of" in meta:
-        yield f"twin_of: found {meta['twin_of']!r}; only a plugin with kind: twin has this key"
-    for name, variant in (meta.get("variants") or {}).items():
-        if twin and "kind" in variant:
-            yield f"variants.{name}.kind: found {variant['kind']!r}; the variants of a twin are twins, so leave it out"
 
 
 def _read(kind: str, name: str) -> tuple[Path, dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from regimebench.metrics import find, metrics_of
-from regimebench.records import status_summary
+from regimebench.records import SKIPPED, status_summary
 from regimebench.stats import against_reference
 from regimebench.tables import Cell, best_in_column
 
@@ -31,10 +31,18 @@ class Results:
     values: pd.DataFrame
     records: pd.DataFrame
 
-    @property
+    @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """What the tables show, in their order: the configuration's, twins last."""
-        return sorted(self.settings["rows"], key=lambda row: row["kind"] == "twin")
+        """What the tables show, in their order: the configuration's, twins last, none of which no run was tried."""
+        shown = [row for row in self.settings["rows"] if row["address"] not in self.skipped]
+        return sorted(shown, key=lambda row: row["kind"] == "twin")
+
+    @cached_property
+    def skipped(self) -> dict[str, str]:
+        """Rows of which no run was tried, with the reason."""
+        untried = self.records[self.records["status"] == SKIPPED].groupby("address")["message"].first()
+        tried = set(self.records.loc[self.records["status"] != SKIPPED, "address"])
+        return {address: reason for address, reason in untried.items() if address not in tried}
 
     @cached_property
     def addresses(self) -> list[str]:

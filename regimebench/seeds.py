@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,19 @@ from regimebench.registry import MethodSpec
 
 BLOCK_VALUES = 4_000_000
 NOTHING = object()
+RANDOM_STATES = (
+    ("random", "seed"),
+    ("numpy.random", "seed"),
+    ("torch", "manual_seed"),
+    ("tensorflow", "random.set_seed"),
+)
 
 
 def reseed(seed: int) -> None:
     """Set every global random state from ``seed``, so that no seed depends on what ran before it."""
-    for module, function in (("random", "seed"), ("numpy.random", "seed"), ("torch", "manual_seed")):
-        if module in sys.modules:
-            getattr(sys.modules[module], function)(seed % 2**32)
+    for module, function in RANDOM_STATES:
+        if sys.modules.get(module):
+            attrgetter(function)(sys.modules[module])(seed % 2**32)
 
 
 class Meter:

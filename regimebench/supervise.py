@@ -121,7 +121,7 @@ class Batch:
         self.say(f"{self.name} seed {seed}: kept ({record['status']})")
 
     def settle_unstarted(self, outcome: Mapping[str, Any], started: float) -> None:
-        """Record that no worker could be started, and keep every earlier result that is not known to be stale.
+        """Record that nothing could be fitted, and keep every earlier result that is not known to be stale.
 
         Without its fingerprint such a record is not final: the next run tries again.
         """

@@ -88,14 +88,17 @@ class Watch:
             seed = (self.current or self.batch.pending)[0]
             self.batch.settle(seed, outcome, self.started)
 
-    def on_hello(self, guard: int, gpu: bool, plugin: str, data: str) -> None:
-        """Answer with the seeds that are left, and with the device."""
+    def on_hello(self, guard: int, gpu: bool, lacks: str | None, plugin: str, data: str) -> None:
+        """Answer with the seeds that are left, and with the device, unless the method's framework is missing."""
         batch = self.batch
         self.worker.helper, self.worker.next_scan = guard, 0.0
         batch.hashes = {"plugin": plugin, "data": data}
         batch.keep_finished()
         if not batch.pending:
             self._dismiss()
+            return
+        if lacks:
+            self.on_failed("skipped", lacks)
             return
         batch.choose_device(gpu)
         problem = batch.device_problem(gpu)

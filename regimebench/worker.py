@@ -142,7 +142,7 @@ def _run(job: dict[str, Any], events: Events, request: Callable[[], str], guard:
             array.setflags(write=False)  # one seed must not change what the next one sees
         refuse_truth(job["cube"])
         hashes = {"plugin": spec.code_hash, "data": cube.attrs["content_sha256"]}
-        events.send("hello", guard=guard, gpu=spec.device == "gpu", **hashes)
+        events.send("hello", guard=guard, gpu=spec.device == "gpu", lacks=spec.lacks(), **hashes)
         order = json.loads(request() or "null")
         if not order:
             return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,18 @@ def real_data() -> Path:
             f"no real data: the folder {folder.name} is absent (set REGIMEBENCH_REAL_DATA to test on real files)"
         )
     return folder
+
+
+@pytest.fixture
+def tensorflow(tmp_path: Path) -> Callable[[bool], str]:
+    """Return a function that gives a PYTHONPATH for which TensorFlow is there, as a stand-in, or is not."""
+    hidden, there = tmp_path / "hidden", tmp_path / "there"
+    (there / "tensorflow").mkdir(parents=True)
+    stand_in = "class random:\n    set_seed = staticmethod(lambda seed: None)\n"
+    (there / "tensorflow" / "__init__.py").write_text(stand_in)
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys; sys.modules['tensorflow'] = None\n")
+    return lambda installed: str(there if installed else hidden)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def made(tmp_path):
     runs = [run for run in runs if run[0][0] != "("] + [("broken", 0, "timeout"), ("broken", 1, "error")]
     frame = pd.DataFrame(runs, columns=["address", "seed", "status"])
     parameters = [1234 if address == "alpha" else None for address, *_ in runs]
-    frame = frame.assign(seconds=2.0, peak_rss_mib=100.0, n_parameters=parameters, clusters_found=3.0)
+    frame = frame.assign(message=None, seconds=2.0, peak_rss_mib=100.0, n_parameters=parameters, clusters_found=3.0)
     frame.loc[frame["status"] != "ok", ["seconds", "clusters_found"]] = [0.0, np.nan]
     frame.to_csv(tmp_path / "runs.csv", index=False)
     (tmp_path / "printed.yaml").write_text(yaml.safe_dump(PRINTED))
@@ -230,6 +230,29 @@ def test_a_twin_stands_last_and_is_compared_with_nothing(made):
     assert [row[-4].text for row in standard.rows[:4]] == ["ref.", "–", "–", "–"]
     assert "nothing can be tested" in standard.notes[-2]
     assert row(before, "alpha")[2] == f"**{standard.rows[3][2].text}**"
+
+
+def test_rows_that_were_not_tried_are_named_below_the_tables(made):
+    rows = [
+        *SETTINGS["rows"],
+        {**SETTINGS["rows"][0], "address": "broken/wide"},
+        {**SETTINGS["rows"][0], "address": "x"},
+    ]
+    runs = pd.read_csv(made / "runs.csv")
+    broken = runs[runs["address"] == "broken"].assign(status="skipped", message="Y is not installed")
+    alpha = runs[(runs["address"] == "alpha") & (runs["seed"] == 0)].assign(seed=3, status="skipped", message="Y")
+    more = [broken, broken.assign(address="broken/wide"), broken.assign(address="x", message="Z is not installed")]
+    runs = pd.concat([runs[runs["address"] != "broken"], alpha, *more])
+    runs.to_csv(made / "runs.csv", index=False)
+    for table in tables_of({**SETTINGS, "rows": rows}, made):
+        if "ours beside" not in table.title:
+            names = [row[0].text for row in table.rows if "(" not in row[0].text]
+            assert names == ["alpha", "beta", "fixed"]
+            assert table.rows[0][1].text == "3/4 ok (1 skipped)"
+            assert {note for note in table.notes if note.startswith("Skipped")} == {
+                "Skipped: broken (2 rows). Y is not installed.",
+                "Skipped: x (1 row). Z is not installed.",
+            }
 
 
 def test_no_scores_at_all_give_tables_without_numbers(made):

@@ -161,6 +161,20 @@ def test_doctor_says_what_is_missing_and_fails_only_then(without_key):
     assert "data sets 'era5', 'carra': no key for the Climate Data Store was found" in bad.stdout
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_doctor_and_list_say_whether_a_framework_is_there(toy, tensorflow, there):
+    plugins = toy("pass")
+    path = plugins / "methods" / "toy" / "method.yaml"
+    path.write_text(path.read_text().replace("framework: numpy", "framework: tensorflow"))
+    environment = {**os.environ, "PYTHONPATH": tensorflow(there)}
+    listed = run("list", plugins=plugins, environment=environment).stdout
+    assert "(method, tensorflow, described)" in listed or not there
+    assert "(method, tensorflow (not installed), described)" in listed or there
+    text = run("doctor", "--config", "config/demo.yaml", plugins=plugins, environment=environment).stdout
+    (line,) = (line for line in text.splitlines() if "TensorFlow" in line)
+    assert ("not installed:" in line and "toy will be skipped; `make tensorflow` installs it" in line) is not there
+
+
 def test_doctor_shows_brackets_as_they_are(capsys):
     assert show([Finding(False, "[/tmp] is not ^[a-z]"), Finding(False, "[dim]", required=False)]) == 1
     assert "missing  [/tmp] is not ^[a-z]\n   note  [dim]\n" in capsys.readouterr().out

@@ -77,7 +77,14 @@ def failed(status="error", **changes):
 
 
 @pytest.mark.parametrize(
-    "document", [record(), failed(), failed("oom", fingerprint=None), record(git={"commit": "a", "dirty": True})]
+    "document",
+    [
+        record(),
+        failed(),
+        failed("oom", fingerprint=None),
+        failed("skipped", fingerprint=None),
+        record(git={"commit": "a", "dirty": True}),
+    ],
 )
 def test_valid_records(document):
     assert problems(document, "record") == []
@@ -94,6 +101,7 @@ def test_valid_records(document):
         (record(labels=None), "labels"),
         (failed(message=""), "message"),
         (failed(labels="fit.npz"), "labels"),
+        (record(status="skipped"), "labels"),
         (record(message="x" * 501), "message"),
         ({key: value for key, value in GOOD.items() if key != "git"}, "git"),
     ],
@@ -139,18 +147,25 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
 
 def test_batch_file_leads_to_its_records(folder):
     batch = folder.parent / "batch-0.json"
-    records.write_batch(batch, "demo", "dec/untrained", [3])
+    records.write_batch(batch, "demo", "dec/untrained", [GOOD])
     assert json.loads(batch.read_text()) == {
         "dataset": "demo",
         "address": "dec/untrained",
         "seeds": [3],
+        "skipped": [],
         "records": ["seed-0003/record.json"],
         "sha256": [records.sha256_file(folder / "record.json")],
     }
     assert [each["seed"] for each in records.read_batch(batch)] == [3]
+    assert records.skipped_seeds(batch) == []
+    records.write_batch(batch, "demo", "dec/untrained", [failed("skipped")])
+    assert records.skipped_seeds(batch) == [3]
     batch.write_text("{}")
     with pytest.raises(records.InvalidRecord, match=r"batch-0\.json is not a readable batch file"):
         records.read_batch(batch)
+    for damage in ("{}", "[]", "{"):
+        batch.write_text(damage)
+        assert records.skipped_seeds(batch) == []
 
 
 def test_fingerprint_depends_on_each_part_and_not_on_key_order():

@@ -147,6 +147,25 @@ def test_a_method_with_its_own_environment_runs_in_it(tmp_path, monkeypatch):
     assert "--sdm conda" in note
 
 
+def test_a_run_says_at_its_start_which_methods_it_will_skip(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    text = (
+        (ROOT / "methods" / "random" / "method.yaml").read_text().replace("framework: numpy", "framework: tensorflow")
+    )
+    for name in ("one", "two", "three"):
+        (tmp_path / "methods" / name).mkdir(parents=True)
+        (tmp_path / "methods" / name / "method.yaml").write_text(text)
+    (tmp_path / "methods" / "three" / "environment.yaml").touch()
+    monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path))
+    plan = make_plan({"datasets": {"d": {"plugin": "synthetic"}}, "methods": ["one", "two", "three", "random"]})
+    first, second = driver.framework_notes(plan, conda=False)
+    assert first.startswith(
+        "Note: one, two will be skipped. TensorFlow is not installed in this environment: run make "
+    )
+    assert second.startswith("Note: three will be skipped. ")
+    assert driver.framework_notes(plan, conda=True) == [first]
+
+
 def test_a_device_slot_is_asked_for_only_where_there_is_a_device(monkeypatch):
     plan = make_plan({"datasets": {"d": {"plugin": "synthetic"}}, "methods": ["dec", "random"]})
     monkeypatch.setenv("REGIMEBENCH_DEVICES", "0,1")

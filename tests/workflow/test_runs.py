@@ -296,6 +296,34 @@ def test_failed_fits_are_retried_whenever_it_is_asked_for(misbehaving, tmp_path)
     assert fits(retry_failed=False) == 4
 
 
+def test_skipped_fits_are_made_as_soon_as_their_framework_is_there(project, tmp_path, tensorflow):
+    shutil.copytree(ROOT / "methods" / "random", tmp_path / "plugins" / "methods" / "lacking")
+    path = tmp_path / "plugins" / "methods" / "lacking" / "method.yaml"
+    path.write_text(path.read_text().replace("framework: numpy", "framework: tensorflow"))
+    project.add_plugins(tmp_path / "plugins")
+    project.config["methods"] = ["kmeans", "lacking"]
+    project.environment["PYTHONPATH"] = tensorflow(False)
+    sentence = "TensorFlow is not installed in this environment: run make tensorflow, then run again."
+    output = project.run()
+    assert f"Note: lacking will be skipped. {sentence}" in output
+    for protocol in ("paper", "standard", "truth"):
+        assert f"- Skipped: lacking (1 row). {sentence}" in project.table(protocol)
+        assert "| lacking" not in project.table(protocol)
+    assert "Nothing to be done" in project.run()
+    project.environment["PYTHONPATH"] = tensorflow(True)
+    kept = started(project)
+    assert "will be skipped" not in project.tables()
+    after = started(project)
+    assert {path.parts[-4] for path in kept if kept[path] != after[path]} == {"lacking"}
+    assert project.record("lacking", 0)["status"] == "ok"
+    assert "| lacking" in project.table("standard")
+    assert "Skipped" not in project.table("standard")
+    project.environment["PYTHONPATH"] = tensorflow(False)
+    project.config["retry_failed"] = True
+    project.tables()
+    assert started(project) == after
+
+
 def test_a_driver_killed_during_a_download_leaves_no_orphan(keeping):
     keeping.config["datasets"]["tiny"]["params"] = {"wait": 600}
     driver = subprocess.Popen(

@@ -472,15 +472,41 @@ class Plugin(Method):
 def plugin(tmp_path, monkeypatch):
     """Return a function that makes a method."""
 
-    def make(name, code, device="cpu"):
+    def make(name, code, device="cpu", framework="numpy"):
         folder = tmp_path / "plugins" / "methods" / name
         folder.mkdir(parents=True, exist_ok=True)
         meta = (PLUGINS / "methods" / "misbehaving" / "method.yaml").read_text()
-        (folder / "method.yaml").write_text(meta.replace("device: cpu", f"device: {device}"))
+        (folder / "method.yaml").write_text(meta.replace("device: cpu", f"device: {device}").replace(
+            "framework: numpy", f"framework: {framework}"))  # fmt: skip
         (folder / "method.py").write_text(code)
         monkeypatch.setenv("REGIMEBENCH_PLUGINS", str(tmp_path / "plugins"))
 
     return make
+
+
+def test_a_method_without_its_framework_is_skipped_until_that_is_there(described, plugin, tensorflow, monkeypatch):
+    plugin("lacking", "import tensorflow\n" + SIMPLE, device="gpu", framework="tensorflow")
+    job = described("raises", address="lacking")
+    monkeypatch.setenv("REGIMEBENCH_DEVICES", "0")
+    monkeypatch.setenv("PYTHONPATH", tensorflow(False))
+    sentence = "TensorFlow is not installed in this environment: run make tensorflow, then run again"
+    for _ in range(2):
+        found, said = run(job)
+        assert [record["status"] for record in found] == ["skipped"] * 3
+        assert {(record["message"], record["fingerprint"], record["device"]) for record in found} == {
+            (sentence, None, "cpu")
+        }
+        assert problems(found[0], "record") == []
+        assert records.skipped_seeds(Path(job["batch"])) == [0, 1, 2]
+    assert said[0] == f"demo lacking seed 0 (1 of 3): skipped: {sentence}"
+    monkeypatch.setenv("PYTHONPATH", tensorflow(True))
+    found, _ = run(job)
+    assert [record["status"] for record in found] == ["ok"] * 3
+    before = kept_bytes(job)
+    monkeypatch.setenv("PYTHONPATH", tensorflow(False))
+    found, _ = run({**job, "seeds": [0, 1, 2, 3]})
+    assert [record["status"] for record in found] == ["ok", "ok", "ok", "skipped"]
+    assert kept_bytes(job).items() >= before.items()
 
 
 @pytest.mark.parametrize(
@@ -620,7 +646,8 @@ def test_worker_gets_no_credentials_and_the_allocator_settings(described):
     assert not set(found) & {"CDSAPI_URL", "MY_API_KEY", "HF_TOKEN", "ECMWF_X"}
     assert found["HOME"] == "/h"
     assert found["PYTHONPATH"].endswith(":/p")
-    assert {found[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} == {"3"}
+    threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    assert {found[name] for name in threads} == {"3"}
     assert found["CUDA_VISIBLE_DEVICES"] == ""
     if (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
         assert int(found["MALLOC_MMAP_THRESHOLD_"]) >= 2**25
