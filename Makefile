@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	--no-header --no-annotate
 CORES ?= all
 NEED_GIB := 8
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test lint paper planted setup lock format clean
+.PHONY: demo test lint paper planted setup tensorflow lock format clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -23,6 +25,12 @@ $(VENV)/.ready: requirements.lock
 	@echo "Setting up $(VENV) (some minutes, once)"
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+tensorflow: setup $(VENV)/.tensorflow ## Add TensorFlow to .venv, for the twins (1.5 GiB)
+
+$(VENV)/.tensorflow: requirements-tensorflow.lock $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-tensorflow.lock
 	@touch $@
 
 demo: setup ## Run everything on a small planted data set and print the tables (minutes)
@@ -49,10 +57,11 @@ paper: setup ## The papers' protocol: ERA5, CARRA, NCAR; every method; 20 seeds
 planted: setup ## Four families of planted regimes at the papers' size (hours)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/planted.yaml
 
-lock: setup ## Renew requirements.lock from pyproject.toml
-	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links \
-		--no-emit-trusted-host --no-header --no-annotate --output-file requirements.lock pyproject.toml
+lock: setup ## Renew the lock files from pyproject.toml
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	@sed -i 's/+cpu$$//' requirements.lock
+	$(COMPILE) --extra tensorflow --constraint requirements.lock --output-file - pyproject.toml \
+		| sed 's/+cpu$$//' | grep -vxFf requirements.lock > requirements-tensorflow.lock
 
 clean: ## Remove results of the demo and smoke runs
 	rm -rf results/demo results/smoke

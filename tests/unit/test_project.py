@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -19,18 +20,40 @@ def test_conda_environment_equals_pyproject():
     assert PROJECT["requires-python"].startswith(">=3.11")
 
 
-def test_lock_file_holds_every_direct_dependency_at_its_pin():
-    lock = {}
-    for line in (ROOT / "requirements.lock").read_text().splitlines():
-        if line and not line.startswith("#"):
-            name, _, version = line.partition("==")
-            lock[canonicalize_name(name)] = version
-    for requirement in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]):
+EXTRAS = PROJECT["optional-dependencies"]
+DIRECT = {
+    "requirements.lock": PROJECT["dependencies"] + EXTRAS["dev"],
+    "requirements-tensorflow.lock": EXTRAS["tensorflow"],
+}
+
+
+def locked(name):
+    """Return package -> version of a lock file."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+    return {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines}
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_lock_file_holds_every_direct_dependency_at_its_pin(name):
+    lock = locked(name)
+    for requirement in map(Requirement, DIRECT[name]):
         assert str(requirement.specifier) == f"=={lock[canonicalize_name(requirement.name)]}", requirement.name
 
 
-def test_lock_file_names_no_host_and_no_local_build():
-    text = (ROOT / "requirements.lock").read_text()
+def test_lock_file_of_tensorflow_adds_to_the_other_and_changes_nothing_of_it():
+    assert set(EXTRAS) == {"dev", "tensorflow"}
+    assert not set(locked("requirements.lock")) & set(locked("requirements-tensorflow.lock"))
+
+
+def test_ci_tests_with_tensorflow():
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    steps = [line.removeprefix("make ") for line in lines if line.startswith("make ")]
+    assert steps == ["setup", "tensorflow", "lint", "demo", "test"]
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_lock_file_names_no_host_and_no_local_build(name):
+    text = (ROOT / name).read_text()
     assert "://" not in text
     assert "+" not in text
 
