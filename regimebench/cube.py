@@ -16,7 +16,7 @@ import netCDF4
 import numpy as np
 
 from regimebench import __version__
-from regimebench.dataset import Cube, DataError
+from regimebench.dataset import Cube, DataError, not_finite
 from regimebench.files import replacing
 
 __all__ = ["content_hash", "read_cube", "write_cube"]
@@ -100,7 +100,7 @@ def read_cube(path: str | Path, verify: bool = True) -> Cube:
         raise DataError(f"{path} does not exist; the preprocess stage writes it")
     with _readable(path), netCDF4.Dataset(path) as file:
         file.set_auto_mask(False)
-        cube = _read(file)
+        cube = _read(file, path)
     if verify and content_hash(cube) != cube.attrs[HASH]:
         raise DataError(
             f"{path} is damaged: its content does not have the SHA-256 stored in it ({cube.attrs[HASH][:12]}...); "
@@ -127,8 +127,6 @@ def _check(cube: Cube) -> None:
     for name, (found, wanted) in expected.items():
         if found != wanted:
             raise DataError(f"{name} of the cube has shape {found}, but its values {cube.values.shape} need {wanted}")
-    if not all(np.isfinite(block).all() for block in _blocks(cube.values)):
-        raise DataError("the cube's values contain NaN or infinity; a missing cell is masked and has the value 0")
     if not cube.mask.all() and any(np.any(block, where=~cube.mask) for block in _blocks(cube.values)):
         raise DataError("the cube's values are not 0 where its mask is False")
 
@@ -241,13 +239,18 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read(file: netCDF4.Dataset) -> Cube:
+def _read(file: netCDF4.Dataset, path: Path) -> Cube:
     """Read an open file."""
     variables = file.variables
     data = variables["data"]
     mask = variables["mask"][:].astype(bool)
     values = data[:]
     np.copyto(values, np.float32(0), where=~mask)
+    names = tuple(str(name) for name in variables["variable_name"][:])
+    time = variables["time"][:].astype("datetime64[D]")
+    found = not_finite(values, time, names)  # days that were never written are NaN
+    if found:
+        raise DataError(f"{path} is damaged: {found}; delete it and run the preprocess stage again")
     attrs = {name: _plain(file.getncattr(name)) for name in file.ncattrs()}
     attrs[HASH] = file.getncattr(HASH)
     for key, name in PER_VARIABLE.items():
@@ -260,10 +263,10 @@ def _read(file: netCDF4.Dataset) -> Cube:
     return Cube(
         values=values,
         mask=mask,
-        time=variables["time"][:].astype("datetime64[D]"),
+        time=time,
         lat=variables["lat"][:],
         lon=variables["lon"][:],
-        variables=tuple(str(name) for name in variables["variable_name"][:]),
+        variables=names,
         units=tuple(str(unit) for unit in variables["variable_units"][:]),
         minimum=variables["minimum"][:],
         scale=variables["scale"][:],

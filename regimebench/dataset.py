@@ -5,6 +5,8 @@ Only numpy and the standard library are imported here (see :mod:`regimebench.met
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +16,9 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Cube", "DataError", "Dataset", "Progress", "no_progress"]
+__all__ = ["Cube", "DataError", "Dataset", "Progress", "no_progress", "not_finite"]
+
+BLOCK_VALUES = 2**18  # examined at a time: fits a cache, and is small beside any cube
 
 
 class Progress(Protocol):
@@ -30,6 +34,21 @@ def no_progress(message: str, done: int, total: int, unit: str = "") -> None:
 
 class DataError(ValueError):
     """The data cannot be used; the message names the file, variable or day, what was found and what to do."""
+
+
+def not_finite(values: np.ndarray, time: np.ndarray, variables: Sequence[str]) -> str | None:
+    """Say which variable of the fields (time, y, x, variable) is NaN or infinite, and when; None if none is."""
+    size = max(1, BLOCK_VALUES // max(1, math.prod(values.shape[1:])))
+    blocks = (slice(start, start + size) for start in range(0, len(values), size))
+    if all(np.isfinite(values[block]).all() for block in blocks):
+        return None
+    wrong = np.array([~np.isfinite(day).all(axis=(0, 1)) for day in values])  # (time, variable)
+    index = int(np.argmax(wrong.any(axis=0)))
+    days = np.flatnonzero(wrong[:, index])
+    kind = "NaN" if np.isnan(values[days[0], ..., index]).any() else "infinity"
+    others = len(days) - 1
+    more = f" (and {others} other day{'s' * (others > 1)})" if others else ""
+    return f"variable {variables[index]!r} has {kind} on {time[days[0]].astype('datetime64[D]')}{more}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,11 @@ class Cube:
         The fitted scaler: physical value = ``minimum + scale * value``.
     attrs : dict
         Provenance: data set, preprocessing, content hash.
+
+    Raises
+    ------
+    DataError
+        If a value is NaN or infinite, naming variable and days: no method has to expect that.
     """
 
     values: np.ndarray
@@ -64,6 +88,14 @@ class Cube:
     minimum: np.ndarray
     scale: np.ndarray
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        found = not_finite(self.values, self.time, self.variables)
+        if found:
+            raise DataError(
+                f"{found}: methods need a finite value everywhere; fill the gaps, or mask their cells (value 0 where "
+                "mask is False), as preprocess does"
+            )
 
     @property
     def n_days(self) -> int:

@@ -6,6 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 
+from regimebench import dataset
 from regimebench.cube import content_hash, read_cube, write_cube
 from regimebench.dataset import Cube, DataError
 
@@ -187,7 +188,6 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     [
         ("time", np.arange(3).astype("datetime64[D]"), r"time of the cube has shape \(3,\).*need \(5,\)"),
         ("units", ("K",), r"units of the cube has shape \(1,\)"),
-        ("values", np.full((5, 3, 4, 2), np.nan, np.float32), "NaN or infinity"),
         ("values", np.ones((5, 3, 4, 2), np.float32), "not 0 where its mask is False"),
     ],
 )
@@ -195,3 +195,49 @@ def test_inconsistent_cube_is_refused(tmp_path, part, value, sentence):
     with pytest.raises(DataError, match=sentence):
         write_cube(replace(make_cube(), **{part: value}), tmp_path / "cube.nc")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("places", "value", "sentence"),
+    [
+        ([(2, 1, 1, 1)], np.nan, "variable 'msl' has NaN on 2020-02-29: methods need"),
+        (
+            [(2, 1, 1, 1), (4, 0, 3, 1), (4, 1, 1, 1)],
+            np.nan,
+            r"variable 'msl' has NaN on 2020-02-29 \(and 1 other day\)",
+        ),
+        (
+            [(1, 1, 2, 0), (3, 1, 2, 0), (4, 1, 2, 0)],
+            np.inf,
+            r"variable 't2m' has infinity on 2020-02-28 \(and 2 other days\)",
+        ),
+        ([(4, 2, 3, 1), (0, 2, 3, 1)], -np.inf, r"variable 'msl' has infinity on 2020-02-27 \(and 1 other day\)"),
+    ],
+)
+def test_a_cube_with_a_gap_cannot_be_made(places, value, sentence, monkeypatch):
+    monkeypatch.setattr(dataset, "BLOCK_VALUES", 48)  # two days at a time
+    cube = make_cube()
+    values = cube.values.copy()
+    for place in places:
+        values[place] = value
+    with pytest.raises(DataError, match=sentence):
+        replace(cube, values=values)
+    values.setflags(write=False)
+    with pytest.raises(DataError, match="fill the gaps, or mask their cells"):
+        replace(cube, values=values)
+
+
+def test_a_gap_made_later_is_not_written(tmp_path):
+    cube = make_cube()
+    cube.values[3, 1, 1, 0] = np.nan
+    with pytest.raises(DataError, match="has NaN on"):
+        write_cube(cube, tmp_path / "cube.nc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_with_a_gap_is_damaged(tmp_path):
+    write_cube(make_cube(), tmp_path / "cube.nc")
+    with netCDF4.Dataset(tmp_path / "cube.nc", "a") as file:
+        file["data"][3, 1, 1, 0] = np.nan
+    with pytest.raises(DataError, match=r"cube\.nc is damaged: variable .* has NaN on .*; delete it and run"):
+        read_cube(tmp_path / "cube.nc", verify=False)
