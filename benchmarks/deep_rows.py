@@ -1,0 +1,74 @@
+"""Which trainings the speed tables show: every torch method that trains, in each phase or batch size that matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from regimebench import registry
+
+MANY = 10**6
+"""Steps without end, so that a measurement and not the method decides when to stop."""
+
+SELF_TRAINING = {"update_interval": MANY, "max_steps": MANY, "tol": 0.0, "n_init": 1}
+CODE_OF_DEC = {"layer_steps": 0, "joint_steps": 0, **SELF_TRAINING}
+DSC = {"pretrain_steps": 0, **SELF_TRAINING}
+DTC = {"pretrain_epochs": 0, "epochs": MANY, "tol": 0.0, "n_init": 1}
+DTCR = {"max_iter": MANY}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training.
+
+    Parameters
+    ----------
+    address : str
+        ``method`` or ``method/variant``.
+    what : str
+        Phase of the training.
+    parameters : dict
+        Values that skip earlier phases, and make this one last.
+    keras : str or None
+        See :class:`benchmarks.training_time.Task`; None where nobody has written the Keras model.
+    least : int
+        Steps to time at least.
+    """
+
+    address: str
+    what: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    keras: str | None = None
+    least: int = 3
+
+
+def _dsc(address: str, **parameters: Any) -> Row:
+    return Row(address, "clustering", {**DSC, **parameters}, address.replace("dsc", "dsc_tf", 1))
+
+
+ROWS = (
+    Row("dec", "auto-encoder", {"layer_steps": 0, "joint_steps": MANY}, "dec_tf"),
+    Row("dec", "clustering", CODE_OF_DEC, "dec_tf"),
+    Row("dec/idec", "clustering", CODE_OF_DEC, "dec_tf/idec"),
+    Row("dec/published_code", "clustering", CODE_OF_DEC, "dec_tf/published_code"),
+    Row("dtc", "clustering", DTC, "dtc"),
+    Row("dtc/published_code", "clustering", DTC, "dtc", least=1),
+    Row("dtcr", "training", DTCR, "dtcr"),
+    Row("dtcr/published_code", "training", DTCR, "dtcr"),
+    _dsc("dsc"),
+    _dsc("dsc/published_code", batch_size=8),
+    _dsc("dsc/published_code", batch_size=64),
+    _dsc("dsc/cnn_encoder"),
+    _dsc("dsc/cnn_autoencoder"),
+    _dsc("dsc/cnn_lstm_encoder"),
+)
+
+
+ALIKE = {"dtc/cid", "dtc/cor", "dtc/acf", "dtc/heatmap", "dtc/days", "dtcr/days"}
+"""Variants whose steps are those of a row but for a small part, or for shorter series."""
+
+
+def trained_addresses() -> list[str]:
+    """Return every torch method and variant that is ranked: those that train, controls left out."""
+    specs = (registry.method(address) for address in registry.addresses())
+    return [spec.address for spec in specs if spec.framework == "torch" and spec.kind == "method"]
