@@ -84,14 +84,15 @@ def test_pooling_before_the_activation_in_parts_changes_nothing(monkeypatch):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("kernel_size", [4, 5, 10])
+@pytest.mark.parametrize("kernel_size", [3, 5, 10])
 def test_deconvolution_is_the_adjoint_of_a_same_convolution_of_the_repeated_series(kernel_size):
     layer = UpsampledDeconvolution(2, 3, kernel_size, repeats=3)
     initialise(layer, glorot_uniform, generator(0, "weights"))
     z, y = (torch.randn(4, *shape, generator=generator(0, "z")) for shape in ((5, 2), (15, 3)))
     output = layer(z)
     assert output.shape == (4, 15, 3)
-    adjoint = torch.nn.functional.conv1d(y.transpose(1, 2), layer.weight, padding="same")
+    same = torch.nn.functional.pad(y.transpose(1, 2), ((kernel_size - 1) // 2, kernel_size // 2))
+    adjoint = torch.nn.functional.conv1d(same, layer.weight)
     repeated = z.repeat_interleave(3, dim=1)
     torch.testing.assert_close((output * y).sum(), (repeated.transpose(1, 2) * adjoint).sum(), rtol=1e-4, atol=1e-4)
 
