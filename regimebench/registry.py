@@ -18,7 +18,7 @@ from regimebench.schema import InvalidFile, load_yaml, problems
 from regimebench.sources import ROOT, closure, code_hash, python_files
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a plugin's folder: it becomes part of rule names and paths
-DEFAULT_RESOURCES = {"deadline_minutes": 60, "memory_mib": 8192, "threads": 1, "seeds_per_job": 5}
+DEFAULT_RESOURCES = {"deadline_minutes": 60, "memory_mib": 8192, "memory": "linear", "threads": 1, "seeds_per_job": 5}
 
 
 class UnknownPlugin(KeyError):

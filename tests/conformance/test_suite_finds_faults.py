@@ -1,8 +1,11 @@
 """The conformance suite itself: each planted fault is found by the check that is there for it."""
 
+import sys
+
 import pytest
 
 from regimebench.checks import Result, check_plugin, show
+from regimebench.method_checks import growth
 from regimebench.registry import UnknownPlugin
 from regimebench.scaffold import create
 from regimebench.schema import InvalidFile
@@ -42,8 +45,25 @@ FAULTS = {
     "same seed, same labels": "labels = np.random.permutation(labels)",
     "days keep their order": "labels = labels[::-1]",
     "declared deterministic": "labels = (labels + self.seed) % self.n_clusters",
-    "other numbers of clusters": "labels = labels + 10 * (self.n_clusters == 5)",
+    "other numbers of clusters": "labels = labels + 10 * (self.n_clusters == 20)",
 }
+# What a method may stumble over that fits the usual cube: the check that finds it, the line, and what is said.
+STUMBLES = [
+    ("constant", "assert cube.values.max() > 0", "zeros: AssertionError"),
+    ("constant", "assert cube.values.max() == 0 or np.ptp(level) > 0", "the same field every day: AssertionError"),
+    ("odd grids", "assert cube.values.shape[1] % 2 == 0", "7 x 10 cells, 1 variable: AssertionError"),
+    ("odd grids", "assert cube.n_days != 12 or cube.values.shape[2] != 41", "41 x 41 cells, 2 variables: Assertion"),
+    ("odd grids", "assert cube.values.shape[2] < 100", "73 x 144 cells, 1 variable: AssertionError"),
+    ("odd grids", "cube.values[:, 0, 0, 1]", "1 variable: IndexError"),
+    ("few days", "assert cube.n_days != 30 or cube.values.max() == 0 or np.ptp(level) == 0", "30 days: AssertionError"),
+    ("many days", "labels = labels[:4000]", "one label per day is required: (5000,)"),
+    (
+        "many days",
+        "pairs = np.ones((cube.n_days,) * 2, dtype=np.float32)",
+        "memory grows as quadratic in days (1250 days",
+    ),
+    ("many days", "pairs = level[:, None] - level", "declare it: resources: {memory: quadratic}"),
+]
 FATAL = {
     "labels = labels[:-1]": "one label per day is required",
     "cube.values[:] = 0": "read-only",
@@ -115,14 +135,104 @@ def test_what_ends_or_breaks_a_run_is_found_and_kept_out_of_this_process(toy, li
     assert all(result.skipped and not result.ok and "supervised run failed" in result.message for result in after)
 
 
+@pytest.mark.parametrize(("check", "line", "message"), STUMBLES)
+def test_what_a_method_stumbles_over_is_found(toy, check, line, message):
+    result = one(checked(toy, line), check)
+    assert not result.ok
+    assert not result.skipped
+    assert message in result.message
+
+
+BATCHES = {
+    "last = level[cube.n_days // size * size :]; last.max()": "60 days with batch_size 20: ValueError",
+    "assert cube.n_days % size != 1": "60 days with batch_size 59: AssertionError",
+}
+
+
+@pytest.mark.parametrize("line", BATCHES)
+def test_an_empty_batch_and_a_batch_of_one_day_are_found(toy, line):
+    declared = "parameters: {batch_size: {value: 256, source: 'ours: x'}}"
+    (toy / "method.yaml").write_text(YAML.replace("parameters: {}", declared))
+    message = failed_alone(checked(toy, f"size = self.params['batch_size']; {line}"), "training batches")
+    assert message.startswith(BATCHES[line])
+
+
+def test_memory_that_is_large_but_grows_with_days_is_not_quadratic(toy):
+    results = checked(toy, "wide = np.ones((cube.n_days, 5000), dtype=np.float32)")
+    assert [f"{result.name}: {result.message}" for result in results if not result.ok] == []
+    assert one(results, "many days").message.startswith("linear: 1250 days")
+
+
+def test_memory_declared_quadratic_that_is_not_is_found(toy):
+    (toy / "method.yaml").write_text(YAML + "resources: {memory: quadratic}\n")
+    assert "need not be declared quadratic" in failed_alone(checked(toy), "many days")
+
+
+def test_memory_declared_quadratic_that_is_passes(toy):
+    (toy / "method.yaml").write_text(YAML + "resources: {memory: quadratic}\n")
+    results = checked(toy, "pairs = np.ones((cube.n_days,) * 2)")
+    assert [f"{result.name}: {result.message}" for result in results if not result.ok] == []
+    assert one(results, "many days").message.startswith("quadratic: 1250 days")
+
+
+@pytest.mark.parametrize(
+    ("peaks", "found"),
+    [
+        ({5000: 40.0}, "linear"),
+        ({5000: 600.0, 2500: 300.0, 1250: 150.0}, "linear"),
+        ({5000: 700.0, 2500: 400.0, 1250: 250.0}, "linear"),  # on top of 100 whatever the number of days
+        ({5000: 96.0, 2500: 24.0, 1250: 6.0}, "quadratic"),
+        ({5000: 410.0, 2500: 177.5, 1250: 81.9}, "quadratic"),  # 300 linear, 110 quadratic
+        ({5000: 150.0, 2500: 20.0, 1250: 60.0}, "quadratic"),
+        ({5000: 100.0, 2500: 45.0, 1250: 22.0}, "linear"),  # within what is measured
+    ],
+)
+def test_growth_of_memory(peaks, found):
+    assert growth(peaks) == found
+
+
+TWIN = YAML.replace("kind: method", "kind: twin\ntwin_of: {other}")
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("decc", "there is no method 'decc'; did you mean 'dec'"),
+        ("random", "random is written in numpy, too"),
+        ("toy", "toy is itself a twin"),
+    ],
+)
+def test_a_twin_of_nothing_else_is_found(toy, other, message):
+    (toy / "method.yaml").write_text(TWIN.replace("{other}", other))
+    assert message in failed_alone(checked(toy), "a twin repeats")
+
+
+def test_a_twin_passes(toy):
+    (toy / "method.yaml").write_text(TWIN.replace("{other}", "dec"))
+    results = checked(toy)
+    assert [f"{result.name}: {result.message}" for result in results if not result.ok] == []
+    assert one(results, "a twin repeats").message == "dec"
+
+
+def test_a_method_without_its_framework_is_not_run(toy, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    (toy / "method.yaml").write_text(YAML.replace("framework: numpy", "framework: tensorflow"))
+    results = checked(toy, "raise ValueError")
+    assert [(result.ok, result.skipped) for result in results] == [(True, False), (True, False), (False, True)]
+    assert show("toy", results) == 0
+    assert "skip  all checks that run the method: not run: TensorFlow is not installed" in capsys.readouterr().out
+    (toy / "README.md").unlink()
+    assert show("toy", checked(toy)) == 1
+
+
 def test_an_exit_in_a_later_check_is_a_failure(toy):
-    message = failed_alone(checked(toy, "import sys; self.n_clusters == 5 and sys.exit(0)"), "other numbers")
+    message = failed_alone(checked(toy, "import sys; self.n_clusters == 20 and sys.exit(0)"), "other numbers")
     assert "sys.exit(0)" in message
 
 
 def test_ctrl_c_ends_the_suite(toy):
     with pytest.raises(KeyboardInterrupt):
-        checked(toy, "if self.n_clusters == 5: raise KeyboardInterrupt")
+        checked(toy, "if self.n_clusters == 20: raise KeyboardInterrupt")
 
 
 def test_a_missing_readme_is_found(toy):

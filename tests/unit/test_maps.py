@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from regimebench.checks import tiny_cube
 from regimebench.maps import _matched, cluster_means, draw_calendar, draw_cluster_means
+from regimebench.method_checks import tiny_cube
 
 
 def test_cluster_means_are_in_physical_units_largest_cluster_first():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from published_world import make_fields
 
-from regimebench.checks import tiny_cube
+from regimebench.method_checks import tiny_cube
 from regimebench.preprocess import preprocess
 from regimebench.report import _facts, _figures
 
