@@ -209,8 +209,8 @@ Written by `{command}` on {datetime.date.today()}
 
 Network {network}, batches of {BATCH}, {chosen.seeds} seeds. Passes of pre-training and clustering: {counts}.
 Median (quartiles) over seeds, and the larger of the two interquartile ranges; p: two-sided Mann-Whitney test, not
-corrected for the number of rows; below 0.05 the sides are told apart. A score far below that of k-means means too little
-training for the comparison to say much. **{summary}**
+corrected for the number of rows; below 0.05 the sides are told apart. A score far below that of k-means means too
+little training for the comparison to say much. **{summary}**
 
 {table(scores, ["data", "method", "score", *SIDES, "difference of medians", "p", ""])}
 
