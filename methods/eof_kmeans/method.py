@@ -42,19 +42,19 @@ def principal_components(anomalies: np.ndarray, variance_fraction: float) -> tup
     pcs : ndarray, shape (n_days, r)
         Components in the units of the anomalies (not standardised).
     explained : ndarray, shape (r,)
-        Fraction of the variance of each.
+        Fraction of the variance of each; data that do not vary have one component, 0 on every day.
 
     Raises
     ------
     ValueError
-        If the fraction is outside (0, 1], or the data do not vary.
+        If the fraction is outside (0, 1].
     """
     if not 0 < variance_fraction <= 1:
         raise ValueError(f"variance_fraction is {variance_fraction}; allowed are values above 0, up to 1")
     left, singular, _ = np.linalg.svd(anomalies, full_matrices=False)
     total = np.square(singular).sum()
     if total == 0:
-        raise ValueError("the cube is the same on all days, so it has no principal components; check the data")
+        return np.zeros((len(anomalies), 1)), np.zeros(1)
     explained = np.square(singular) / total
     kept = min(int(np.searchsorted(np.cumsum(explained), variance_fraction)) + 1, singular.size)
     return left[:, :kept] * singular[:kept], explained[:kept]

@@ -148,10 +148,18 @@ def test_eof_area_weighting_counts_high_latitudes_less():
         fit("eof_kmeans", cube, area_weighting=True, n_clusters=2)
 
 
-def test_eof_refuses_fractions_and_data_that_make_no_sense():
+def test_eof_refuses_fractions_that_make_no_sense():
     cube, _ = planted(n_days=20)
     with pytest.raises(ValueError, match=r"variance_fraction is 1\.5"):
         fit("eof_kmeans", cube, variance_fraction=1.5)
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_eof_of_data_that_do_not_vary_is_one_component_of_zeros():
+    cube, _ = planted(n_days=20)
     cube.values[:] = 0.5
-    with pytest.raises(ValueError, match="same on all days"):
-        fit("eof_kmeans", cube)
+    found = fit("eof_kmeans", cube)
+    assert found.embedding.shape == (20, 1)
+    assert not found.embedding.any()
+    assert found.history["explained_variance"].tolist() == [0.0]
+    assert set(found.labels) == {0}
