@@ -1,28 +1,57 @@
 """The page ``docs/recovery.md``: which planted family each method finds, and whether training helps.
 
-First ``snakemake --cores all --configfile config/recovery.yaml`` (hours), then ``python -m benchmarks.recovery``. It
-copies the scores it needs to ``docs/recovery.csv`` and writes the page from that file alone.
+``python -m benchmarks.recovery`` fits what ``docs/recovery.csv`` does not hold yet, two fits at a time (about an hour
+for all methods on two cores; ``--only dec dtc`` fits these again), and writes the page from that file alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import os
+import tempfile
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import adjusted_rand_score
 from tabulate import tabulate
+from tqdm import tqdm
 
+from benchmarks.planted_families import defaults, masked_fields
+from datasets.synthetic.oracles import ORACLES
+from datasets.synthetic.settings import planting
 from regimebench import provenance, registry
-from regimebench.config import make_plan, read_config
+from regimebench.dataset import Cube
+from regimebench.failures import describe
 from regimebench.files import replacing
+from regimebench.fit import THREAD_VARIABLES
+from regimebench.method import check_fit
+from regimebench.preprocess import preprocess
 
-ROOT = Path(__file__).resolve().parents[1]
-CONFIG, DOCS = ROOT / "config" / "recovery.yaml", ROOT / "docs"
-COLUMNS = ["address", "family", "dataset", "status", "ari", "seconds"]
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+COLUMNS = ["address", "family", "draw", "status", "ari", "seconds"]
 REFERENCE, ORACLE = "kmeans", "(oracle)"
+
+SIZE = {"n_days": 100, "height": 16, "width": 16, "n_variables": 3, "n_clusters": 4}
+FAMILIES = {"centroids": {"offset": 0.5}, "subspaces": {}, "waves": {}, "dynamics": {}}
+"""Sizes at which every family's oracle succeeds and k-means does not (see planted_families.py)."""
+
+DRAWS = range(100, 105)
+"""Seeds of the planted data sets; the families' constants were chosen on others."""
+
+SCALED = {
+    "dec": {"layer_steps": 300, "joint_steps": 600, "decay_steps": 120},
+    "dec/idec": {"layer_steps": 300, "joint_steps": 600, "decay_steps": 120},
+    "dsc": {"pretrain_steps": 165, "max_steps": 110},
+}
+"""Counts of steps in proportion to the number of days, 100 of 365; all else is as in ``method.yaml``."""
 
 CLAIMS = {
     "dec": ("centroids",),
@@ -41,39 +70,74 @@ Models of sequences of days: how the state moves; the published DSC has sequence
 """
 
 
-def collect(results: Path, datasets: dict[str, str], addresses: list[str]) -> pd.DataFrame:
-    """Return one row per address and data set, with status ``not run`` where there is no record.
+@cache
+def planted(family: str, draw: int) -> tuple[Cube, np.ndarray, np.ndarray]:
+    """Return the cube of one planted data set, its regimes, and what the family's oracle finds."""
+    settings = {**defaults(), **SIZE, **FAMILIES[family], "family": family, "seed": draw}
+    plan = planting(settings)
+    dataset = registry.load(registry.dataset("synthetic"))(**settings)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset.download(Path(folder))
+        with dataset.open(Path(folder)) as fields:
+            cube = preprocess(fields, "standard", name=family)
+    return cube, plan.labels, ORACLES[family](plan, masked_fields(plan))
 
-    Parameters
-    ----------
-    results : Path
-        Results folder of a run, whose data sets have been evaluated or not.
-    datasets : dict of str to str
-        Data set -> family.
-    addresses : list of str
-        Methods that the table must show.
 
-    Returns
-    -------
-    DataFrame
-        Columns :data:`COLUMNS`; ``ari`` is missing where there are no labels.
-    """
-    rows = []
-    for dataset, family in datasets.items():
-        folder = results / dataset
-        runs, ari = {}, {}
-        if (folder / "scores.csv").is_file():
-            scores = pd.read_csv(folder / "scores.csv")
-            chosen = scores[(scores["protocol"] == "truth") & (scores["metric"] == "ari") & (scores["seed"] == 0)]
-            ari = chosen.set_index("address")["value"].to_dict()
-            found = pd.read_csv(folder / "runs.csv")
-            runs = found[found["seed"] == 0].set_index("address")[["status", "seconds"]].to_dict("index")
-        if ORACLE in ari:
-            runs[ORACLE] = {"status": "ok", "seconds": np.nan}
-        for address in [ORACLE, *addresses]:
-            run = runs.get(address, {"status": "not run", "seconds": np.nan})
-            rows.append([address, family, dataset, run["status"], ari.get(address, np.nan), run["seconds"]])
-    return pd.DataFrame(rows, columns=COLUMNS)
+def run(address: str, family: str, draw: int) -> list[object]:
+    """Fit one method to one planted data set and return a row of the table; a fit that fails is a row."""
+    cube, truth, oracle = planted(family, draw)
+    started = time.perf_counter()
+    status, ari, seconds = "ok", np.nan, np.nan
+    if address == ORACLE:
+        return [address, family, draw, status, adjusted_rand_score(truth, oracle), np.nan]
+    spec = registry.method(address)
+    k = SIZE["n_clusters"]
+    try:
+        method = registry.load(spec)(n_clusters=k, seed=draw, **{**spec.parameters, **SCALED.get(address, {})})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            labels = check_fit(method.fit(cube), cube.n_days, k).labels
+    except Exception as error:
+        status, message = describe(error, spec.folder)
+        tqdm.write(f"{address}, {family} {draw}: {message}")
+    else:
+        ari, seconds = adjusted_rand_score(truth, labels), time.perf_counter() - started
+        status = "ok" if len(set(labels)) > 1 else "degenerate"
+    return [address, family, draw, status, ari, seconds]
+
+
+def missing(known: pd.DataFrame, addresses: list[str], families: list[str]) -> list[tuple[str, str, int]]:
+    """Return the fits that have no row yet, methods in the order given."""
+    done = set(known[["address", "family", "draw"]].itertuples(index=False, name=None))
+    return [job for job in product(addresses, families, DRAWS) if job not in done]
+
+
+def fit_missing(csv: Path, addresses: list[str], families: list[str], jobs: int) -> None:
+    """Fit what ``csv`` lacks, each fit on one thread, and add the rows as they come."""
+    known = read(csv)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # before the new processes load numpy and torch
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        waiting = [pool.submit(run, *job) for job in missing(known, addresses, families)]
+        for future in tqdm(as_completed(waiting), total=len(waiting), desc="fits", disable=not waiting):
+            known.loc[len(known)] = future.result()
+            write(csv, known)
+
+
+def read(csv: Path) -> pd.DataFrame:
+    """Return the rows so far; none if there is no file."""
+    return pd.read_csv(csv, comment="#") if csv.is_file() else pd.DataFrame(columns=COLUMNS)
+
+
+def write(csv: Path, runs: pd.DataFrame) -> None:
+    """Write the rows in the order of the registry, under a line that says when and where."""
+    place = {address: i for i, address in enumerate([ORACLE, *ranked()])}
+    ordered = runs[runs["address"].isin(place)].sort_values(
+        ["address", "family", "draw"],
+        key=lambda column: column.map({**place, **{name: i for i, name in enumerate(FAMILIES)}}).fillna(column),
+    )
+    machine = ", ".join(f"{key} {value}" for key, value in provenance.machine().items())
+    with replacing(csv) as temporary:
+        temporary.write_text(f"# {datetime.date.today()}, {machine}\n{ordered.round(6).to_csv(index=False)}")
 
 
 def spread(values: pd.Series) -> str:
@@ -84,7 +148,9 @@ def spread(values: pd.Series) -> str:
 
 def cell(runs: pd.DataFrame) -> str:
     """Return the ARI of one address on one family, and what became of the runs that are not ok."""
-    others = runs.loc[runs["status"] != "ok", "status"].value_counts()
+    others = runs.loc[runs["status"] != "ok", "status"].value_counts().to_dict()
+    if len(runs) < len(DRAWS):
+        others["not run"] = len(DRAWS) - len(runs)
     trouble = ", ".join(f"{n} {status}" for status, n in others.items())
     known = runs["ari"].dropna()
     if known.empty:
@@ -92,11 +158,11 @@ def cell(runs: pd.DataFrame) -> str:
     return spread(known) + (f"; {trouble}" if trouble else "")
 
 
-def table(runs: pd.DataFrame) -> str:
-    """Return the table of all addresses as Markdown."""
-    families = list(dict.fromkeys(runs["family"]))
+def table(runs: pd.DataFrame, addresses: list[str]) -> str:
+    """Return the table of the oracle and all addresses as Markdown."""
+    families = list(FAMILIES)
     rows = []
-    for address in dict.fromkeys(runs["address"]):
+    for address in [ORACLE, *addresses]:
         own = runs[runs["address"] == address]
         taken = own["seconds"].dropna()
         seconds = f"{taken.median():.2g}" if len(taken) else ""
@@ -116,32 +182,28 @@ def families_of(address: str) -> tuple[str, ...]:
     return CLAIMS.get(address, CLAIMS.get(address.partition("/")[0], ()))
 
 
-def claims(runs: pd.DataFrame) -> str:
+def claims(runs: pd.DataFrame, addresses: list[str]) -> str:
     """Return the table of claims as Markdown: each trained network against its untrained self and raw k-means."""
-    ari = runs.pivot(index="dataset", columns="address", values="ari")
+    ari = runs.pivot(index=["family", "draw"], columns="address", values="ari")
     rows = []
-    for address in [
-        address for address in ari.columns.intersection(list(dict.fromkeys(runs["address"]))) if claimed(address)
-    ]:
+    for address in filter(claimed, addresses):
+        rivals = [f"{address.partition('/')[0]}/untrained", REFERENCE]
         for family in families_of(address):
-            own = ari[runs.drop_duplicates("dataset").set_index("dataset")["family"].reindex(ari.index) == family]
-            rivals = [f"{address.partition('/')[0]}/untrained", REFERENCE]
+            own = ari.reindex(pd.MultiIndex.from_product([[family], DRAWS]))
             rows.append([address, family, *(_against(own, address, rival) for rival in rivals)])
     return _markdown(rows, ["method", "family", "gain over its untrained self", "gain over k-means"])
 
 
 def claimed(address: str) -> bool:
     """Say whether an address is a network whose training has to show."""
-    if address == ORACLE:
-        return False
     spec = registry.method(address)
     return spec.kind == "method" and spec.framework == "torch"
 
 
 def _against(ari: pd.DataFrame, address: str, rival: str) -> str:
     """Return median difference, p and a verdict, on the data sets that both have labels for."""
-    if rival not in ari:
-        return f"there is no {rival}"
+    if address not in ari or rival not in ari:
+        return "not run"
     difference = (ari[address] - ari[rival]).dropna().to_numpy()
     if not len(difference):
         return "not run"
@@ -154,24 +216,31 @@ def _markdown(rows: list[list[str]], head: list[str]) -> str:
     return tabulate(rows, head, tablefmt="pipe", disable_numparse=True)
 
 
-def page(csv: Path) -> str:
+def page(csv: Path, addresses: list[str]) -> str:
     """Return the page, made from the CSV file alone."""
     about = csv.read_text().partition("\n")[0].removeprefix("# ")
-    runs = pd.read_csv(csv, comment="#")
-    draws = runs.groupby("family")["dataset"].nunique().max()
+    runs = read(csv)
+    size = (
+        f"{SIZE['n_days']} days x {SIZE['height']} x {SIZE['width']} x {SIZE['n_variables']}, k = {SIZE['n_clusters']}"
+    )
+    scaled = "; ".join(
+        f"`{address}` {', '.join(f'{name} {value}' for name, value in values.items())}"
+        for address, values in SCALED.items()
+    )
     return f"""# Recovery of planted regimes
 
-Written by `python -m benchmarks.recovery` from `recovery.csv`, which it took from a run of `config/recovery.yaml` with
-the parameters of each `method.yaml` ({about}). Do not edit.
+Written by `python -m benchmarks.recovery` from `recovery.csv` ({about}). Do not edit.
 
-Four families of planted regimes ([datasets/synthetic](../datasets/synthetic/README.md)): {draws} data sets each, with
-seeds of their own, each fitted once. The adjusted Rand index with the planted regimes: median (quartiles) over the data
-sets. Rows are all methods and variants of the registry; twins in another framework are left out, since they are to
-agree with what they repeat. Runs that are not ok are counted behind the number. Of those, runs that put all days into
-one cluster ("degenerate") have an index of 0 that counts; the others have none. `(oracle)` knows how its family is
-made, not the labels.
+Four families of planted regimes ([datasets/synthetic](../datasets/synthetic/README.md)), {len(DRAWS)} data sets each
+({size}), with seeds of their own, each fitted once with a seed of its own. The adjusted Rand index with the planted
+regimes: median (quartiles) over the data sets. Rows are all methods and variants of the registry; twins in another
+framework are left out, since they are to agree with what they repeat. Parameters are those of `method.yaml`, but for
+counts of steps that are meant for 365 days, which are in proportion here: {scaled}.
+Fits that are not ok are counted behind the number; those that put all days into one cluster ("degenerate") have an
+index of 0 that counts. `(oracle)` knows how its family is made, not the labels. Seconds: median over all fits, two of
+which ran side by side on one thread each.
 
-{table(runs)}
+{table(runs, addresses)}
 
 ## Does training help where it claims to?
 
@@ -180,25 +249,25 @@ whose mechanism it claims (`CLAIMS` in `benchmarks/recovery.py`): median differe
 and the exact one-sided p value of the sign-flip test for paired differences. "Yes" is p < 0.05; with five data sets
 that takes a gain on all of them (p = 0.031). No correction is made for the number of rows.
 
-{claims(runs)}
+{claims(runs, addresses)}
 """
 
 
 def main() -> None:
-    """Write ``docs/recovery.csv`` and ``docs/recovery.md``."""
+    """Fit what is missing, and write ``docs/recovery.csv`` and ``docs/recovery.md``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, help="results folder (default: that of config/recovery.yaml)")
+    parser.add_argument("--only", nargs="+", choices=[ORACLE, *ranked()], help="fit these again, and nothing else")
+    parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fits at a time (default: one per core)")
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
     chosen = parser.parse_args()
-    plan = make_plan(read_config(CONFIG), str(CONFIG))
-    datasets = {name: entry.params["family"] for name, entry in plan.datasets.items()}
-    runs = collect(chosen.results or ROOT / plan.results, datasets, ranked())
-    machine = ", ".join(f"{key} {value}" for key, value in provenance.machine().items())
     csv = chosen.docs / "recovery.csv"
-    with replacing(csv) as temporary:
-        temporary.write_text(f"# {datetime.date.today()}, {machine}\n{runs.round(6).to_csv(index=False)}")
+    if chosen.only:
+        known = read(csv)
+        write(csv, known[~(known["address"].isin(chosen.only) & known["family"].isin(chosen.families))])
+    fit_missing(csv, chosen.only or [ORACLE, *ranked()], chosen.families, chosen.jobs)
     with replacing(chosen.docs / "recovery.md") as temporary:
-        temporary.write_text(page(csv))
+        temporary.write_text(page(csv, ranked()))
 
 
 def ranked() -> list[str]:
