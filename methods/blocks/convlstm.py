@@ -19,8 +19,8 @@ class ConvLSTM2d(nn.Module):
 
     The four gates stand in Keras' order: input, forget, candidate, output. Gates are hard sigmoids, candidate and cell
     pass through tanh, the state starts at zero. ``kernel`` (4 n_out, n_in, k, k), ``recurrent_kernel``
-    (4 n_out, n_out, k, k) and ``bias`` (4 n_out) are Keras' weights with the axes in torch's order; :meth:`reset` draws
-    them.
+    (4 n_out, n_out, k, k) and ``bias`` (4 n_out) are Keras' weights with the axes in torch's order; :meth:`initialise`
+    draws them.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class ConvLSTM2d(nn.Module):
         self.recurrent_kernel = nn.Parameter(torch.empty(4 * n_out, n_out, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.empty(4 * n_out))
 
-    def reset(self, generator: torch.Generator) -> None:
+    def initialise(self, generator: torch.Generator) -> None:
         """Draw new weights as Keras does: Glorot-uniform, recurrent orthogonal, bias 1 for the forget gate, else 0."""
         n_gates, n_out, height, width = self.recurrent_kernel.shape
         with torch.no_grad():

@@ -84,14 +84,14 @@ def test_gates_are_straight_lines_between_their_limits():
 
 def test_new_weights_are_those_of_keras():
     made = ConvLSTM2d(5, 6)
-    made.reset(torch.Generator().manual_seed(0))
+    made.initialise(torch.Generator().manual_seed(0))
     bound = (6 / (9 * 5 + 9 * 24)) ** 0.5
     assert 0.95 * bound < made.kernel.abs().max() <= bound
     table = made.recurrent_kernel.permute(2, 3, 1, 0).reshape(9 * 6, 24)
     torch.testing.assert_close(table.T @ table, torch.eye(24))
     torch.testing.assert_close(made.bias, torch.tensor([0.0] * 6 + [1.0] * 6 + [0.0] * 12))
     again = ConvLSTM2d(5, 6)
-    again.reset(torch.Generator().manual_seed(0))
+    again.initialise(torch.Generator().manual_seed(0))
     assert torch.equal(made.kernel, again.kernel)
     assert torch.equal(made.recurrent_kernel, again.recurrent_kernel)
 
