@@ -74,6 +74,7 @@ def dtc(cube: Cube, parameters: Mapping[str, Any], n_clusters: int) -> None:
 def dtcr(cube: Cube, parameters: Mapping[str, Any], n_clusters: int) -> None:
     """Train DTCR's encoder, decoder and classifier."""
     start()
+    keras.utils.set_random_seed(0)  # deterministic kernels draw no noise without
     p = SimpleNamespace(**parameters)
     if p.window is None:
         real = series.cells(cube, p.max_steps)
@@ -104,7 +105,6 @@ def dtcr(cube: Cube, parameters: Mapping[str, Any], n_clusters: int) -> None:
         }
 
     loss(tf.range(2))  # makes the weights
-    adam = keras.optimizers.Adam(p.lr)
-    trainer = Trainer(loss, adam, network.trainable_variables)
+    trainer = Trainer(loss, keras.optimizers.Adam(p.lr), network.trainable_variables)
     order = batches(n_days, p.batch_size or n_days, np.random.default_rng(0))
     trainer.run(order, p.max_iter, name="training", progress=_nothing)
