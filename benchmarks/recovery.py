@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
+import sys
 import tempfile
 import time
 import warnings
@@ -99,7 +100,7 @@ def run(address: str, family: str, draw: int) -> list[object]:
             labels = check_fit(method.fit(cube), cube.n_days, k).labels
     except Exception as error:
         status, message = describe(error, spec.folder)
-        tqdm.write(f"{address}, {family} {draw}: {message}")
+        print(f"{address}, {family} {draw}: {message}", file=sys.stderr)
     else:
         ari, seconds = adjusted_rand_score(truth, labels), time.perf_counter() - started
         status = "ok" if len(set(labels)) > 1 else "degenerate"

@@ -1,4 +1,4 @@
-"""The page on recovery: made from a results folder, complete, and nothing in it by hand."""
+"""The page on recovery: made from one file of fits, complete, and nothing in it by hand."""
 
 from __future__ import annotations
 
@@ -10,68 +10,53 @@ import pytest
 
 from benchmarks import recovery
 from regimebench import registry
-from regimebench.config import make_plan, read_config
-
-DATASETS = {f"{family}_{i}": family for family in ("centroids", "waves") for i in range(5)}
-
-
-def write_results(folder, dataset, runs):
-    """Write scores.csv and runs.csv of ``address -> (status, ari or None, seconds)``."""
-    (folder / dataset).mkdir(parents=True)
-    scores = [("(truth)", 0, "truth", "ari", 1.0), ("(oracle)", 0, "truth", "ari", 0.9)]
-    for address, (_, ari, _) in runs.items():
-        if ari is not None:
-            scores += [
-                (address, 0, "truth", "ari", ari),
-                (address, 0, "truth", "nmi", 0.123),
-                (address, 0, "paper", "rmse", 7.0),
-            ]
-    columns = ["address", "seed", "protocol", "metric", "value"]
-    pd.DataFrame(scores, columns=columns).to_csv(folder / dataset / "scores.csv", index=False)
-    rows = [(address, 0, status, seconds) for address, (status, _, seconds) in runs.items()]
-    columns = ["address", "seed", "status", "seconds"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / dataset / "runs.csv", index=False)
 
 
 @pytest.fixture
-def runs(tmp_path):
-    """Five data sets of centroids with one timeout and one collapse; of waves only the first was run."""
-    for i in range(5):
-        dec = ("timeout", None, 60.0) if i == 4 else ("ok", 0.5 + 0.12 * i, 20.0 + 2 * i)
+def runs():
+    """Five draws of centroids with one error and one collapse; of waves only the first was fitted."""
+    rows = []
+    for i, draw in enumerate(recovery.DRAWS):
+        dec = ("error", np.nan, np.nan) if i == 4 else ("ok", 0.5 + 0.12 * i, 20.0 + 2 * i)
         idec = ("degenerate", 0.0, 9.0) if i == 4 else ("ok", 0.9, 9.0)
-        write_results(
-            tmp_path,
-            f"centroids_{i}",
-            {
-                "kmeans": ("ok", 0.4, 0.1),
-                "dec": dec,
-                "dec/idec": idec,
-                "dec/untrained": ("ok", 0.3 + 0.06 * i, 0.2),
-                "dec/published_code": ("ok", 0.45, 1.0),
-            },
-        )
-    write_results(tmp_path, "waves_0", {"kmeans": ("ok", 0.2, 0.1), "dec": ("error", None, 0.5)})
-    addresses = ["kmeans", "dec", "dec/idec", "dec/published_code", "dec/untrained", "random"]
-    return recovery.collect(tmp_path, DATASETS, addresses)
+        rows += [
+            (recovery.ORACLE, "centroids", draw, "ok", 0.9, np.nan),
+            ("kmeans", "centroids", draw, "ok", 0.4, 0.1),
+            (
+                "dec",
+                "centroids",
+                draw,
+                *dec,
+            ),
+            ("dec/idec", "centroids", draw, *idec),
+            ("dec/untrained", "centroids", draw, "ok", 0.3 + 0.06 * i, 0.2),
+            ("dec/published_code", "centroids", draw, "ok", 0.45, 1.0),
+        ]
+    rows += [("kmeans", "waves", recovery.DRAWS[0], "ok", 0.2, 0.1)]
+    return pd.DataFrame(rows, columns=recovery.COLUMNS)
+
+
+ADDRESSES = ["kmeans", "dec", "dec/idec", "dec/published_code", "dec/untrained", "random"]
 
 
 def rows_of(table):
-    """Return the cells of a Markdown table by its first column (and the second, if that repeats)."""
+    """Return the cells of a Markdown table by its first column."""
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
     return {line[0]: line[1:] for line in lines}
 
 
 def test_medians_failures_and_what_was_not_run_are_shown(runs):
-    rows = rows_of(recovery.table(runs))
-    assert list(rows) == ["(oracle)", "kmeans", "dec", "dec/idec", "dec/published_code", "dec/untrained", "random"]
-    assert rows["(oracle)"] == ["0.90 (0.90 to 0.90)", "0.90 (0.90 to 0.90); 4 not run", ""]
-    assert rows["dec"] == ["0.68 (0.59 to 0.77); 1 timeout", "4 not run, 1 error", "23"]
+    rows = rows_of(recovery.table(runs, ADDRESSES))
+    assert list(rows) == [recovery.ORACLE, *ADDRESSES]
+    assert rows[recovery.ORACLE] == ["0.90 (0.90 to 0.90)", "5 not run", "5 not run", "5 not run", ""]
+    assert rows["dec"] == ["0.68 (0.59 to 0.77); 1 error", "5 not run", "5 not run", "5 not run", "23"]
     assert rows["dec/idec"][0] == "0.90 (0.90 to 0.90); 1 degenerate"
-    assert rows["random"] == ["5 not run", "5 not run", ""]
+    assert rows["kmeans"][2] == "0.20 (0.20 to 0.20); 4 not run"
+    assert rows["random"] == ["5 not run"] * 4 + [""]
 
 
 def test_claims_compare_the_same_data_sets(runs):
-    rows = rows_of(recovery.claims(runs))
+    rows = rows_of(recovery.claims(runs, ADDRESSES))
     assert list(rows) == ["dec", "dec/idec", "dec/published_code"]
     assert rows["dec"] == ["centroids", "no: +0.29, p = 0.062, n = 4", "no: +0.28, p = 0.062, n = 4"]
     assert rows["dec/idec"][2] == "no: +0.50, p = 0.062, n = 5"
@@ -85,23 +70,48 @@ def test_sign_flip_p_is_the_share_of_flips_at_least_as_good():
     assert recovery.p_greater(np.zeros(5)) == 1
 
 
-def test_every_network_claims_a_family_of_the_configuration():
-    plan = make_plan(read_config(recovery.CONFIG), str(recovery.CONFIG))
-    families = {entry.params["family"] for entry in plan.datasets.values()}
+def test_a_fit_is_compared_with_the_planted_regimes():
+    address, family, draw, status, ari, seconds = recovery.run("kmeans", "centroids", 100)
+    assert (address, family, draw, status) == ("kmeans", "centroids", 100, "ok")
+    assert 0.1 < ari < 0.9
+    assert seconds > 0
+    assert recovery.run(recovery.ORACLE, "centroids", 100)[4] > 0.9
+
+
+def test_a_fit_that_fails_is_a_row(monkeypatch, capsys):
+    monkeypatch.setattr(recovery, "SCALED", {"eof_kmeans": {"variance_fraction": "much"}})
+    assert recovery.run("eof_kmeans", "centroids", 100)[3] == "error"
+    assert "eof_kmeans, centroids 100: " in capsys.readouterr().err
+
+
+def test_only_what_is_missing_is_fitted(runs):
+    jobs = recovery.missing(runs, ["dec", "random"], ["centroids", "waves"])
+    assert len(jobs) == 5 + 10
+    assert ("dec", "waves", recovery.DRAWS[0]) in jobs
+    assert not any(job[:2] == ("dec", "centroids") for job in jobs)
+
+
+def test_rows_are_kept_in_the_order_of_the_registry(runs, tmp_path):
+    recovery.write(tmp_path / "all.csv", runs.sample(frac=1, random_state=0))
+    back = recovery.read(tmp_path / "all.csv")
+    assert len(back) == len(runs)
+    assert list(dict.fromkeys(back["address"])) == [recovery.ORACLE, *_in_registry_order(runs)]
+    assert recovery.read(tmp_path / "none.csv").empty
+
+
+def _in_registry_order(runs):
+    return [address for address in recovery.ranked() if address in set(runs["address"])]
+
+
+def test_every_network_claims_a_family():
     for address in filter(recovery.claimed, registry.addresses()):
         assert recovery.families_of(address), f"declare in benchmarks/recovery.py what {address} claims"
-        assert set(recovery.families_of(address)) <= families
-
-
-def test_configuration_draws_each_family_equally_often_with_seeds_of_their_own():
-    plan = make_plan(read_config(recovery.CONFIG), str(recovery.CONFIG))
-    drawn = pd.DataFrame([{**entry.params, "k": entry.n_clusters} for entry in plan.datasets.values()])
-    assert (drawn.groupby("family")["seed"].nunique() == 5).all()
-    assert (drawn["k"] == drawn["n_clusters"]).all()
+        assert set(recovery.families_of(address)) <= set(recovery.FAMILIES)
 
 
 def test_page_has_a_row_for_every_method_and_no_number_of_its_own():
     text = (recovery.DOCS / "recovery.md").read_text()
-    assert text == recovery.page(recovery.DOCS / "recovery.csv"), "run python -m benchmarks.recovery"
+    csv = recovery.DOCS / "recovery.csv"
+    assert text == recovery.page(csv, recovery.ranked()), "run python -m benchmarks.recovery"
     shown = re.findall(r"^\| (\S+) ", text.partition("## Does training")[0], flags=re.MULTILINE)
     assert shown == ["method", recovery.ORACLE, *recovery.ranked()], "run python -m benchmarks.recovery"
