@@ -40,7 +40,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 COLUMNS = ["address", "family", "draw", "status", "ari", "seconds"]
 REFERENCE, ORACLE = "kmeans", "(oracle)"
 
-SIZE = {"n_days": 100, "height": 16, "width": 16, "n_variables": 3, "n_clusters": 4}
+SIZE = {"n_days": 72, "height": 16, "width": 16, "n_variables": 3, "n_clusters": 3}
 FAMILIES = {"centroids": {"offset": 0.5}, "subspaces": {}, "waves": {}, "dynamics": {}}
 """Sizes at which every family's oracle succeeds and k-means does not (see planted_families.py)."""
 
@@ -48,11 +48,11 @@ DRAWS = range(100, 105)
 """Seeds of the planted data sets; the families' constants were chosen on others."""
 
 SCALED = {
-    "dec": {"layer_steps": 300, "joint_steps": 600, "decay_steps": 120},
-    "dec/idec": {"layer_steps": 300, "joint_steps": 600, "decay_steps": 120},
-    "dsc": {"pretrain_steps": 165, "max_steps": 110},
+    "dec": {"layer_steps": 200, "joint_steps": 400, "decay_steps": 80},
+    "dec/idec": {"layer_steps": 200, "joint_steps": 400, "decay_steps": 80},
+    "dsc": {"pretrain_steps": 120, "max_steps": 80},
 }
-"""Counts of steps in proportion to the number of days, 100 of 365; all else is as in ``method.yaml``."""
+"""Counts of steps in proportion to the number of days, 72 of 365; all else is as in ``method.yaml``."""
 
 CLAIMS = {
     "dec": ("centroids",),
