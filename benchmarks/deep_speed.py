@@ -37,10 +37,11 @@ Made by `python -m benchmarks.deep_speed`; do not edit.
 {facts}
 
 {size}, k = 7. An epoch is one pass over all days. Median [least, largest] of {repeats} runs.
-Each run is a fresh process with the environment that a fit gets (threads, allocator), the two frameworks in turn; the
-ratio is taken within each turn. The first {warm_up} steps are not timed; then steps are timed for at least {seconds} s
-and scaled to an epoch. Peak: resident memory of the process during the timed steps, the largest of the runs, with the
-framework, the data and the optimiser's state. How: `benchmarks/training_time.py`.
+Each run is a fresh process with the environment that a fit gets (threads, allocator) and deterministic kernels, as fits
+have, the two frameworks in turn; the ratio is taken within each turn. The first {warm_up} steps are not timed; then
+steps are timed for at least {seconds} s and scaled to an epoch. Peak: resident memory of the process during the timed
+steps, the largest of the runs, with the framework, the data and the optimiser's state. How:
+`benchmarks/training_time.py`.
 
 {table}
 
