@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, interpolate
 from torch.nn.utils import skip_init
 
-# Below so many input pixels in a batch, the plain form of UpsampledConv2d is faster (measured on two CPU cores).
-FEW_PIXELS = 1000
+# Below so many input pixels in a batch the plain form of UpsampledConv2d is faster (measured on a CPU core).
+FEW_PIXELS = 200
 
 
 def conv3x3(n_in: int, n_out: int) -> nn.Conv2d:

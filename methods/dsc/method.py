@@ -48,7 +48,7 @@ class Plugin(Method):
         found = self_train(
             assign=lambda: head(model.codes().double()),
             loss=loss,
-            optimiser=lambda: torch.optim.SGD(parameters, p.learning_rate, p.momentum),
+            optimiser=lambda: torch.optim.SGD(parameters, p.learning_rate, p.momentum, fused=True),
             days=batches(cube.n_days, p.batch_size, device=self.device),
             labels=labels,
             update_interval=p.update_interval,
@@ -102,7 +102,7 @@ class Plugin(Method):
             return {}
         return train(
             lambda days: model.reconstruction(model.encode(days), days),
-            torch.optim.Adam(model.network.parameters(), p.pretrain_lr),
+            torch.optim.Adam(model.network.parameters(), p.pretrain_lr, fused=True),
             stretches(len(model.V), p.batch_size, generator(self.seed, "order of days"), self.device),
             p.pretrain_steps,
             name="autoencoder",
