@@ -19,9 +19,12 @@ def made(n_in: int, n_out: int) -> UpsampledConv2d:
     return layer.double()
 
 
-@pytest.mark.parametrize("few_pixels", [0, 10**9], ids=["transposed", "plain"])
+@pytest.mark.parametrize(
+    ("many_channels", "few_pixels"), [(6, 0), (6, 10**9), (5, 0)], ids=["transposed", "plain", "nine products"]
+)
 @pytest.mark.parametrize("size", [(3, 3), (6, 7), (1, 5)])
-def test_upsampled_convolution_equals_upsampling_and_convolution(few_pixels, size, monkeypatch):
+def test_upsampled_convolution_equals_upsampling_and_convolution(many_channels, few_pixels, size, monkeypatch):
+    monkeypatch.setattr(convolution, "MANY_CHANNELS", many_channels)
     monkeypatch.setattr(convolution, "FEW_PIXELS", few_pixels)
     layer = made(5, 4)
     x = torch.randn(2, 5, *size, dtype=torch.float64, generator=generator(0, "x"), requires_grad=True)
