@@ -12,7 +12,7 @@ import tensorflow as tf
 from methods.blocks.keras.clustering import ClusteringLayer, kmeans, self_train
 from methods.blocks.keras.convolutional import POOL, Networks
 from methods.blocks.keras.runtime import apply_in_batches, n_weights, start
-from methods.blocks.keras.training import Trainer, batches, sgd
+from methods.blocks.keras.training import DAY_INDICES, Trainer, batches, sgd
 from methods.blocks.streams import sub_seed
 from regimebench.method import Cube, Fit, Method
 
@@ -104,6 +104,7 @@ class Model:
         self.decoder = make.decoder(shape, p.code, p.decoder, p.dense_output) if p.decoder else None
         self.parts = [part for part in (self.maps, self.head, self.decoder) if part]
         self.variables = [weight for part in self.parts for weight in part.trainable_variables]
+        self._encode = tf.function(self.encode, input_signature=[DAY_INDICES])
 
     def encode(self, days: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return the codes of some days, each day of their windows convolved once."""
@@ -126,7 +127,7 @@ class Model:
 
     def codes(self) -> np.ndarray:
         """Return the codes of all days without dropout, shape (day, code)."""
-        return apply_in_batches(self.encode, len(self.x), DAYS_AT_ONCE)
+        return apply_in_batches(self._encode, len(self.x), DAYS_AT_ONCE)
 
     def decoded(self, codes: np.ndarray, cube: Cube) -> np.ndarray:
         """Return the reconstruction on the grid of ``cube``, 0 in padded cells."""

@@ -28,7 +28,7 @@ def agree(parity: ModuleType) -> Callable[[str], None]:
 
     def test(subject: str) -> None:
         for size, make in parity.SUBJECTS[subject].items():
-            found = parity.compare(make())
+            found = parity.difference(make)
             assert found.largest < TOLERANCE, f"{subject}, {size}: {found}"
             assert found.moved > 0.04, f"{subject}, {size}: weights that hardly move agree anyway"
 

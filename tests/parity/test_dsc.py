@@ -13,10 +13,11 @@ def test_torch_and_keras_agree(subject, agree):
 
 
 def test_broadcast_loss_is_what_the_shapes_of_the_official_code_broadcast_to(parity):
+    from benchmarks import pairs
     from methods.dsc.method import every_pair_loss as in_torch
     from methods.dsc_tf.method import every_pair_loss as in_keras
 
-    x, output = parity.numbers(5, 4, 3, 2), parity.numbers(5, 4, 3, 2, seed=2)
+    x, output = pairs.numbers(5, 4, 3, 2), pairs.numbers(5, 4, 3, 2, seed=2)
     expected = np.square(x[:, None].astype(float) - output).mean()
     assert float(in_keras(x, output)) == pytest.approx(expected, rel=1e-6)
     assert in_torch(torch.tensor(output), torch.tensor(x)).item() == pytest.approx(expected, rel=1e-6)
