@@ -18,8 +18,8 @@ class LSTM(nn.Module):
     n_in, n_units : int
         Columns of the input and of the output.
     dropout, recurrent_dropout : float
-        Share of the input and of the previous output that is dropped in training: one mask per sequence, for all its
-        steps and all gates.
+        Share of the input and of the previous output that is dropped in training, the same for all steps of a sequence.
+        With recurrent dropout each gate has masks of its own, without it one serves all: so does Keras.
     noise : torch.Generator, optional
         Draws the masks, on the device of the input; torch's global stream without it.
 
@@ -56,14 +56,14 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, time, n_in) to the outputs of all steps, (batch, time, n_units); the state starts at zero."""
-        kept = self._mask((len(x), 1, x.shape[2]), self.dropout, x)
-        kept_state = self._mask((len(x), self.n_units), self.recurrent_dropout, x)
-        gates = torch.matmul(x if kept is None else x * kept, self.kernel) + self.bias
+        kept = self._masks((len(x), 1, x.shape[2]), self.dropout, x)
+        kept_state = self._masks((len(x), self.n_units), self.recurrent_dropout, x)
+        gates = _product(x, kept, self.kernel) + self.bias
         outputs: list[Tensor] = []
         h = c = None
         for step in gates.unbind(1):
             if h is not None:  # the state before the first step is zero and adds nothing
-                step = step + torch.matmul(h if kept_state is None else h * kept_state, self.recurrent_kernel)
+                step = step + _product(h, kept_state, self.recurrent_kernel)
             i, f, g, o = step.chunk(4, dim=1)
             new = i.sigmoid() * g.tanh()
             c = new if c is None else f.sigmoid() * c + new
@@ -71,9 +71,18 @@ class LSTM(nn.Module):
             outputs.append(h)
         return torch.stack(outputs, dim=1)
 
-    def _mask(self, shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor | None:
+    def _masks(self, shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor | None:
         """Return what to multiply by: 0 with probability ``rate``, else such that the mean is kept; None: nothing."""
         if rate == 0 or not self.training:
             return None
-        kept = torch.rand(shape, generator=self.noise, device=like.device) >= rate
+        n_masks = 4 if self.recurrent_dropout else 1
+        kept = torch.rand((n_masks, *shape), generator=self.noise, device=like.device) >= rate
         return kept.to(like.dtype) / (1 - rate)
+
+
+def _product(x: Tensor, masks: Tensor | None, kernel: Tensor) -> Tensor:
+    """Return x times a kernel of four gates, whose columns see ``x`` through the mask of their gate."""
+    if masks is None:
+        return torch.matmul(x, kernel)
+    columns = kernel.chunk(len(masks), dim=1)
+    return torch.cat([torch.matmul(x * mask, part) for mask, part in zip(masks, columns, strict=True)], dim=-1)

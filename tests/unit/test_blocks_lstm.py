@@ -95,8 +95,22 @@ def test_a_sequence_has_one_input_mask_for_all_its_steps():
     assert len(torch.unique(lost[:, 0], dim=0)) > 10
 
 
+def test_with_recurrent_dropout_each_gate_loses_columns_of_its_own():
+    """A kernel of ones and a single step: the candidate and the output gate see other columns of the input."""
+    layer = LSTM(1, 1, dropout=0.5, recurrent_dropout=0.5, noise=generator(0, "noise"))
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        layer.kernel[0, 2:] = 1
+    out = layer(torch.ones(200, 1, 1)).flatten()
+    candidate, gate = (torch.tensor([0.0, 2.0]).tanh(), torch.tensor([0.0, 2.0]).sigmoid())
+    expected = {round(float(o * (0.5 * g).tanh()), 5) for g in candidate for o in gate}
+    assert {round(float(value), 5) for value in out} == expected
+    assert len(expected) == 3
+
+
 def test_dropout_keeps_the_mean():
     layer = made(dropout=0.1, noise=generator(0, "noise"))
-    mask = layer._mask((20000, 5), 0.1, torch.zeros(1))
+    mask = layer._masks((20000, 5), 0.1, torch.zeros(1))
     torch.testing.assert_close(mask.unique(), torch.tensor([0, 1 / 0.9]))
     assert mask.mean() == pytest.approx(1, abs=0.01)
