@@ -66,7 +66,7 @@ class Plugin(Method):
             reconstruction=None if model.network.decoder is None else model.decoded(E, cube),
             history={**history, **found.history},
             n_parameters=sum(weight.numel() for weight in parameters),
-            epochs=round((p.pretrain_steps + found.steps) * p.batch_size / cube.n_days),
+            epochs=round((p.pretrain_steps + found.steps) * min(p.batch_size / cube.n_days, 1)),
             stop_reason=found.stop_reason,
         )
 
@@ -122,6 +122,9 @@ class Model:
     windows: Tensor  # (day, length)
     broadcast_loss: bool
 
+    def __post_init__(self) -> None:
+        self.n_counted = int(self.counted.sum()) or 1  # once: a GPU would be waited for at each step
+
     def encode(self, days: Tensor) -> Tensor:
         """Return the codes of some days, each day of their windows convolved once."""
         rows, windows = self.windows[days].unique(return_inverse=True)
@@ -132,7 +135,7 @@ class Model:
         V, V_hat = self.V[days], self.network.decode(E)
         if self.broadcast_loss:
             return every_pair_loss(V_hat, V)
-        return reconstruction_loss(V_hat * self.counted, V * self.counted, int(self.counted.sum()) or 1)
+        return reconstruction_loss(V_hat * self.counted, V * self.counted, self.n_counted)
 
     @torch.no_grad()
     def codes(self) -> Tensor:

@@ -273,3 +273,8 @@ def test_days_that_are_all_zero_are_one_cluster(address, days):
 
 def test_epochs_count_both_phases(days):
     assert fit("dsc", days, batch_size=10, pretrain_steps=9, max_steps=6).epochs == 5
+
+
+@pytest.mark.parametrize(("batch_size", "epochs"), [(8, 5), (30, 20), (366, 20)])
+def test_a_batch_holds_no_more_than_all_days(batch_size, epochs, days):
+    assert fit("dsc", days, batch_size=batch_size, pretrain_steps=8, max_steps=12, quiet_looks=9).epochs == epochs
