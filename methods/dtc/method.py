@@ -78,7 +78,8 @@ class Plugin(Method):
         parts.append(head)
 
         def assign() -> Tensor:
-            return head(latent_series(network, x, p.batch_size).double())
+            z = latent_series(network, x, p.batch_size)
+            return torch.cat([head(some.double()) for some in z.split(p.batch_size)])
 
         eta = chain(repeat(p.eta[0], p.eta_epochs * steps), repeat(p.eta[1]))
 

@@ -163,6 +163,17 @@ def test_recovers_planted_means_and_lowers_its_losses(clear):
         assert one.history["reconstruction"][-1] < one.history["autoencoder"][0]
 
 
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_labels_are_those_of_all_days_at_the_end_whatever_the_batch(similarity, clear):
+    """The last look assigns days a batch at a time; with centroids still, it equals the nearest centroid of each."""
+    still = {"pretrain_epochs": 0, "epochs": 1, "learning_rate": 0.0, "similarity": similarity, "batch_size": 7}
+    found = fit("dtc", clear[0], n_clusters=3, **still)
+    z, siml = torch.tensor(found.embedding)[..., None], SIMILARITIES[similarity]
+    nearest = siml(z.double(), complete_linkage(z, 3, siml).double()).argmin(dim=1)
+    np.testing.assert_array_equal(found.labels, nearest)
+    assert len(set(found.labels)) == 3
+
+
 def test_untrained_labels_are_those_of_the_nearest_initial_centroid(clear, smoke_fits):
     found = smoke_fits["dtc/untrained"]
     assert found.epochs == 0
