@@ -69,7 +69,7 @@ class Plugin(Method):
         )
 
     def _loss(self, network: MLPAutoencoder, head: ClusterHead, x: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Return gamma KL(P || Q) and, where the decoder is kept, the error of the reconstruction (IDEC paper, Eq. 1)."""
+        """Return gamma KL(P || Q) and, where the decoder is kept, the error of reconstruction (the loss of IDEC)."""
         z = network.encoder(x)
         terms = {"clustering": self.params["gamma"] * kl_loss(target, head(z))}
         if self.params["keep_decoder"]:
