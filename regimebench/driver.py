@@ -180,13 +180,16 @@ def framework_notes(plan: Plan, conda: bool) -> list[str]:
 
 
 def environment_notes(plan: Plan) -> list[str]:
-    """Return what to say about methods with an environment of their own in a run without conda."""
-    own = jobs.with_environment(plan)
+    """Return what to say about methods with an environment of their own in a run without conda.
+
+    Of those that will be skipped, :func:`framework_notes` says all there is to say.
+    """
+    own = [name for name in jobs.with_environment(plan) if not plan.entries(name)[0].spec.lacks()]
     if not own:
         return []
     return [
         f"Note: {', '.join(own)} {'has' if len(own) == 1 else 'have'} an environment.yaml, which this run "
-        "does not use: the fits run in the default environment. Add `--sdm conda` to use it."
+        "does not use: the fits run in the default environment, which has their framework. `--sdm conda` would use it."
     ]
 
 

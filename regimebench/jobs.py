@@ -44,12 +44,15 @@ def environment(plan: Plan, method_id: str) -> str:
 
 
 def resources(plan: Plan, method_id: str) -> dict[str, int]:
-    """Return threads, memory, run time and GPUs that cover every row of one plugin."""
+    """Return threads, memory, run time and GPUs that cover every row of one plugin.
+
+    A smoke fit gets one thread: it is over before a second one helps, and two such fits run side by side.
+    """
     entries = plan.entries(method_id)
     declared = [entry.spec.resources for entry in entries]
     minutes = max(e.spec.resources["deadline_minutes"] * min(e.seeds_per_job, len(e.seeds)) for e in entries)
     return {
-        "threads": max(each["threads"] for each in declared),
+        "threads": 1 if plan.budget == "smoke" else max(each["threads"] for each in declared),
         "mem_mb": max(each["memory_mib"] for each in declared),
         "runtime": int(minutes) + MARGIN_MINUTES,
         "gpu": int(entries[0].spec.device == "gpu" and bool(devices.available())),

@@ -164,6 +164,7 @@ def test_a_run_says_at_its_start_which_methods_it_will_skip(tmp_path, monkeypatc
     )
     assert second.startswith("Note: three will be skipped. ")
     assert driver.framework_notes(plan, conda=True) == [first]
+    assert driver.environment_notes(plan) == []
 
 
 def test_a_device_slot_is_asked_for_only_where_there_is_a_device(monkeypatch):
@@ -178,6 +179,12 @@ def test_run_time_covers_the_deadlines_of_a_whole_batch():
     plan = make_plan({"datasets": {"d": {"plugin": "synthetic"}}, "methods": ["dec"], "seeds": 20, "seeds_per_job": 4})
     deadline = plan.methods["dec"].spec.resources["deadline_minutes"]
     assert jobs.resources(plan, "dec")["runtime"] >= 4 * deadline
+
+
+def test_smoke_fits_take_one_thread_each():
+    settings = {"datasets": {"d": {"plugin": "synthetic"}}, "methods": ["dsc"]}
+    assert jobs.resources(make_plan(settings), "dsc")["threads"] == 2
+    assert jobs.resources(make_plan({**settings, "budget": "smoke"}), "dsc")["threads"] == 1
 
 
 def test_lint_and_format():
