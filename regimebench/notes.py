@@ -45,9 +45,7 @@ def legend(results: Results) -> list[str]:
         "Controls, which a method has to beat": [row["address"] for row in rows if row["kind"] == "control"],
         "Deterministic, so one run": [row["address"] for row in rows if row["deterministic"]],
         "Reconstructed from partial information (†)": [r["address"] for r in rows if r["fidelity"] == "reconstructed"],
-        "Twins (‡), which repeat a row in another framework as evidence that it is right, and are never ranked": [
-            f"{row['address']} ({row['twin_of']})" for row in rows if row["kind"] == "twin"
-        ],
+        _twins(results.settings["budget"]): dict.fromkeys(map(_pair, (row for row in rows if row["kind"] == "twin"))),
         "Not marked best, because fewer than half of the runs are ok": results.unreliable,
         "Not marked best, because they find fewer clusters than asked (median)": [
             f"{address} ({results.clusters(address):g})" for address in results.few_clusters
@@ -57,6 +55,16 @@ def legend(results: Results) -> list[str]:
     if results.references:
         found.append("In brackets: what the planted labels themselves score, and a solver that is told the mechanism.")
     return [*found, *_skipped(results.skipped)]
+
+
+def _twins(budget: str) -> str:
+    smaller = ", here with smoke values of their own, so that rows need not agree" if budget == "smoke" else ""
+    return f"Twins (‡), a second implementation in another framework, as evidence, and never ranked{smaller}"
+
+
+def _pair(row: dict[str, Any]) -> str:
+    """Return a twin's plugin and the one it repeats; variants have the same names."""
+    return f"{row['address'].partition('/')[0]} ({row['twin_of'].partition('/')[0]})"
 
 
 def _skipped(rows: dict[str, str]) -> list[str]:

@@ -232,6 +232,16 @@ def test_a_twin_stands_last_and_is_compared_with_nothing(made):
     assert row(before, "alpha")[2] == f"**{standard.rows[3][2].text}**"
 
 
+def test_twins_are_named_by_plugin_and_said_to_be_smaller_in_a_smoke_run(made):
+    twin = {**SETTINGS["rows"][1], "kind": "twin", "twin_of": "alpha"}
+    rows = [*SETTINGS["rows"], {**twin, "address": "t"}, {**twin, "address": "t/wide", "twin_of": "alpha/wide"}]
+    for budget, found in (("full", False), ("smoke", True)):
+        (table, *_) = tables_of({**SETTINGS, "rows": rows, "budget": budget}, made)
+        (note,) = (note for note in table.notes if note.startswith("Twins"))
+        assert note.endswith(": t (alpha).")
+        assert ("rows need not agree" in note) is found
+
+
 def test_rows_that_were_not_tried_are_named_below_the_tables(made):
     rows = [
         *SETTINGS["rows"],
