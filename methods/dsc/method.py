@@ -132,10 +132,10 @@ class Model:
 
     def reconstruction(self, E: Tensor, days: Tensor) -> Tensor:
         """Return the loss of reconstructing some days from their codes (Eq. 5, mean over cells)."""
-        V, V_hat = self.V[days], self.network.decode(E)
+        V, V_hat = self.V[days] * self.counted, self.network.decode(E) * self.counted
         if self.broadcast_loss:
-            return every_pair_loss(V_hat, V)
-        return reconstruction_loss(V_hat * self.counted, V * self.counted, self.n_counted)
+            return every_pair_loss(V_hat, V) * (self.counted.numel() / self.n_counted)
+        return reconstruction_loss(V_hat, V, self.n_counted)
 
     @torch.no_grad()
     def codes(self) -> Tensor:
