@@ -57,7 +57,7 @@ class Plugin(Method):
             reconstruction=model.decoded(codes, cube) if model.decoder else None,
             history={**history, **found.history},
             n_parameters=n_weights(*model.parts, head),
-            epochs=round((p.pretrain_steps + found.steps) * p.batch_size / cube.n_days),
+            epochs=round((p.pretrain_steps + found.steps) * min(p.batch_size / cube.n_days, 1)),
             stop_reason=found.stop_reason,
         )
 
@@ -93,7 +93,7 @@ class Model:
         values, mask = padded(cube, p.pad_to, least=2 ** p.filters.count(POOL))
         self.x, self.windows = tf.constant(values), trailing_windows(cube.n_days, p.sequence_days)
         self.counted = tf.constant((mask | p.count_padding).astype(np.float32))
-        self.n_counted = max(1.0, float(tf.reduce_sum(self.counted)))
+        self.share = float(tf.size(self.counted)) / max(1.0, float(tf.reduce_sum(self.counted)))
         self.broadcast_loss = p.broadcast_loss
         make = Networks(values.shape[1:], seed, p.dropout)
         self.maps = make.convolutions(p.filters, p.pooling)
@@ -119,11 +119,9 @@ class Model:
         """Return the reconstruction loss of some days by its name; nothing without a decoder."""
         if self.decoder is None:
             return {}
-        x, output = tf.gather(self.x, days), self.decoder(codes)
-        if self.broadcast_loss:
-            return {"reconstruction": every_pair_loss(x, output)}
-        squares = tf.square(x - output) * self.counted
-        return {"reconstruction": tf.reduce_mean(tf.reduce_sum(squares, axis=[1, 2, 3])) / self.n_counted}
+        x, output = tf.gather(self.x, days) * self.counted, self.decoder(codes) * self.counted
+        loss = every_pair_loss(x, output) if self.broadcast_loss else tf.reduce_mean(tf.square(x - output))
+        return {"reconstruction": loss * self.share}
 
     def codes(self) -> np.ndarray:
         """Return the codes of all days without dropout, shape (day, code)."""
