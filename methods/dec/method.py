@@ -54,6 +54,7 @@ class Plugin(Method):
             max_steps=p.max_steps,
             tol=p.tol,
             reset_momentum=p.reset_momentum,
+            clip_norm=p.clip_norm,
             progress=self.progress,
         )
         steps = p.layer_steps * (len(p.hidden) + 1) + p.joint_steps + found.steps

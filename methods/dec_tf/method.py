@@ -52,7 +52,7 @@ class Plugin(Method):
         found = self_train(
             codes,
             head,
-            Trainer(loss, sgd(p.cluster_lr, p.cluster_momentum), variables),
+            Trainer(loss, sgd(p.cluster_lr, p.cluster_momentum), variables, p.clip_norm),
             target,
             batches(n_days, p.batch_size),
             first.labels_,
