@@ -129,7 +129,12 @@ def test_the_command_prints_and_writes_the_evidence(planted, findings, tmp_path)
     done = run(cube, "--findings", tmp_path / "verify.json", "--table", tmp_path / "tables" / "era5.verify.md")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("differs: 0 of 30 numbers")
-    assert read_findings(tmp_path / "verify.json") == findings
+    found = read_findings(tmp_path / "verify.json")
+    assert (found.verdict, found.facts, found.counted) == (findings.verdict, findings.facts, findings.counted)
+    assert [number.status for number in found.labels.numbers] == [number.status for number in findings.labels.numbers]
+    # Another process may add up a score in another order.
+    ours = [[number.ours for number in each.labels.numbers] for each in (found, findings)]
+    np.testing.assert_allclose(*ours, rtol=1e-9)
     assert json.loads((tmp_path / "verify.json").read_text())["word"] == OTHER
     assert "| 43N 33W " in (tmp_path / "tables" / "era5.verify.md").read_text()
 
