@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -161,14 +162,20 @@ def days_of_noise(shape: tuple[int, int, int, int]) -> Cube:
     )
 
 
-def listen_to_torch(report: Callable[..., None]) -> None:
+@contextmanager
+def listening_to_torch(report: Callable[..., None]) -> Iterator[None]:
     """Have ``report`` called after each step of any torch optimiser."""
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
-    register_optimizer_step_post_hook(report)
+    handle = register_optimizer_step_post_hook(report)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
-def listen_to_keras(report: Callable[..., None]) -> None:
+@contextmanager
+def listening_to_keras(report: Callable[..., None]) -> Iterator[None]:
     """Have ``report`` called after each step of the Keras training loop."""
     from methods.blocks.keras.training import Trainer
 
@@ -186,6 +193,10 @@ def listen_to_keras(report: Callable[..., None]) -> None:
         self.step = timed
 
     Trainer.__init__ = made
+    try:
+        yield
+    finally:
+        Trainer.__init__ = make
 
 
 def train(task: Task) -> None:
@@ -212,12 +223,10 @@ def train(task: Task) -> None:
 def measure(task: Task) -> dict[str, Any]:
     """Return seconds per epoch and peak memory of a task, in this process."""
     clock = StepClock(task.shape[0], task.batch_size, task.seconds, task.least)
-    (listen_to_keras if task.keras else listen_to_torch)(clock.step)
-    try:
+    listening = listening_to_keras if task.keras else listening_to_torch
+    with listening(clock.step), suppress(Timed):
         train(task)
-    except Timed:
-        return clock.result()
-    return clock.result()  # says what is wrong
+    return clock.result()  # or what is wrong, if training ended before the clock did
 
 
 def as_json(task: Task) -> str:
