@@ -7,7 +7,7 @@ contract without the rest of the suite.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,17 @@ class Fit:
         Cluster of each day, ``0 <= label < n_clusters``, in the order of ``cube.time``.
     embedding : ndarray of float, shape (time, d), optional
         The space the labels were found in.
-    affinity : ndarray of float, shape (time, time), optional
-        Self-expression or similarity matrix, for methods that have one.
+    self_expression : ndarray of float, shape (time, time), optional
+        The matrix C of methods that express days by days, ``embedding ~ C embedding``: row i holds the coefficients
+        of day i.
     reconstruction : ndarray of float, shape of ``cube.values``, optional
         Reconstructed cube, in the scale of the input.
+    other_labels : mapping of str to ndarray of int, shape (time,), optional
+        Labels that the same model gives when they are read off in another way, such as ``plain_cut`` or ``argmax``.
+        They are kept beside the labels, and how well they agree is a diagnostic.
+    diagnostics : mapping of str to float, optional
+        What only the method itself can say about the health of the fit, such as the gap of a critic. What follows from
+        the other fields is computed for every method alike (``regimebench.diagnostics``).
     history : mapping of str to sequence of float, optional
         One series per logged quantity (loss terms, label changes), one entry per check.
     n_parameters : int, optional
@@ -47,8 +54,10 @@ class Fit:
 
     labels: np.ndarray
     embedding: np.ndarray | None = None
-    affinity: np.ndarray | None = None
+    self_expression: np.ndarray | None = None
     reconstruction: np.ndarray | None = None
+    other_labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     n_parameters: int | None = None
     epochs: int | None = None
@@ -107,31 +116,39 @@ def check_fit(fit: Any, n_days: int, n_clusters: int) -> Fit:
     """
     if not isinstance(fit, Fit):
         raise ContractError(f"fit returned {type(fit).__name__}; it must return a regimebench.method.Fit")
-    labels = np.asarray(fit.labels)
+    labels = _checked_labels("labels", fit.labels, n_days, n_clusters)
+    others = {
+        name: _checked_labels(f"other_labels[{name!r}]", other, n_days, n_clusters)
+        for name, other in fit.other_labels.items()
+    }
+    for name in ("embedding", "self_expression", "reconstruction"):
+        array = getattr(fit, name)
+        if array is None:
+            continue
+        if np.shape(array)[:1] != (n_days,):
+            raise ContractError(f"{name} has shape {np.shape(array)}; its first axis must be the {n_days} days")
+        if not np.isfinite(array).all():
+            raise ContractError(f"{name} contains NaN or infinity")
+    if fit.self_expression is not None and np.shape(fit.self_expression) != (n_days, n_days):
+        found = np.shape(fit.self_expression)
+        raise ContractError(f"self_expression has shape {found}; days by days is required: ({n_days}, {n_days})")
+    return replace(fit, labels=labels, other_labels=others)
+
+
+def _checked_labels(name: str, labels: Any, n_days: int, n_clusters: int) -> np.ndarray:
+    """Return labels as int64 if they are one whole number below ``n_clusters`` for each day."""
+    labels = np.asarray(labels)
     if labels.shape != (n_days,):
-        raise ContractError(f"labels have shape {labels.shape}; one label per day is required: ({n_days},)")
+        raise ContractError(f"{name} have shape {labels.shape}; one label per day is required: ({n_days},)")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         day = int(np.flatnonzero(~np.isfinite(labels))[0])
-        raise ContractError(f"the label of day {day} is {labels[day]}; labels are whole numbers 0..{n_clusters - 1}")
+        raise ContractError(f"{name}: day {day} has {labels[day]}; labels are whole numbers 0..{n_clusters - 1}")
     if labels.dtype.kind not in "iu":
-        raise ContractError(f"labels have type {labels.dtype}; an integer type is required")
+        raise ContractError(f"{name} have type {labels.dtype}; an integer type is required")
     outside = np.flatnonzero((labels < 0) | (labels >= n_clusters))
     if outside.size:
         day = int(outside[0])
         raise ContractError(
-            f"day {day} has label {labels[day]}; with {n_clusters} clusters labels are 0..{n_clusters - 1}"
+            f"{name}: day {day} has label {labels[day]}; with {n_clusters} clusters labels are 0..{n_clusters - 1}"
         )
-    for name, rows in (("embedding", n_days), ("affinity", n_days), ("reconstruction", n_days)):
-        array = getattr(fit, name)
-        if array is None:
-            continue
-        if np.shape(array)[:1] != (rows,):
-            raise ContractError(f"{name} has shape {np.shape(array)}; its first axis must be the {rows} days")
-        if not np.isfinite(array).all():
-            raise ContractError(f"{name} contains NaN or infinity")
-    return Fit(
-        **{
-            **{name: getattr(fit, name) for name in Fit.__dataclass_fields__},
-            "labels": labels.astype(np.int64),
-        }
-    )
+    return labels.astype(np.int64)

@@ -237,8 +237,8 @@ class Seeds:
 
 def _arrays(fit: Fit) -> dict[str, np.ndarray]:
     """Return what ``fit.npz`` holds."""
-    arrays = {"labels": fit.labels}
-    for name in ("embedding", "affinity"):
+    arrays = {"labels": fit.labels, **{f"labels_{name}": labels for name, labels in fit.other_labels.items()}}
+    for name in ("embedding", "self_expression"):
         if getattr(fit, name) is not None:
             arrays[name] = np.asarray(getattr(fit, name), dtype=np.float32)
     for name, series in fit.history.items():

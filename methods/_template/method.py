@@ -40,7 +40,8 @@ class Plugin(Method):
             self.progress("iterations", iteration + 1, n_iterations)
 
         # Only labels are required: whole numbers from 0 to n_clusters - 1. Leave out what the method does not have;
-        # embedding (the space the labels were found in), affinity and reconstruction enable further figures.
+        # embedding (the space the labels were found in), self_expression (for methods with a matrix C), other_labels
+        # and reconstruction enable diagnostics and figures.
         return Fit(
             labels=labels,
             n_parameters=centres.size,
