@@ -102,14 +102,21 @@ def train(
         window.append({term: part.detach() for term, part in terms.items()})
         if step % log_every == 0 or step == n_steps:
             for term in terms:
-                mean = _mean([parts[term] for parts in window], name, term, step, optimiser)
+                mean = window_mean([parts[term] for parts in window], name, term, step, optimiser)
                 history.setdefault(term, []).append(mean)
             window = []
             progress(name, step, n_steps)
     return history
 
 
-def _mean(window: list[Tensor], name: str, term: str, step: int, optimiser: Optimizer) -> float:
+def window_mean(window: list[Tensor], name: str, term: str, step: int, optimiser: Optimizer) -> float:
+    """Return the mean of one loss term over the steps up to ``step``, for the history.
+
+    Raises
+    ------
+    TrainingDivergedError
+        If it is infinite or NaN.
+    """
     mean = torch.stack(window).mean().item()
     if not isfinite(mean):
         rate = optimiser.param_groups[0]["lr"]
