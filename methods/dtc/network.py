@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv_transpose1d, leaky_relu, max_pool1d, pad
-from torch.utils.checkpoint import checkpoint
+from torch.nn.functional import conv_transpose1d, leaky_relu, linear, pad
 
 from methods.blocks.bilstm import SummedBiLSTM
 
 SLOPE = 0.3  # of Keras' LeakyReLU
-MAX_ELEMENTS = 2**24  # of the convolution's output at once: 64 MiB
+MAX_ELEMENTS = 2**20  # of the output of the convolution at once: what a cache holds
 
 
 class UpsampledDeconvolution(nn.Module):
@@ -66,7 +66,7 @@ class TemporalAutoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Map series (n, T, n_channels) to latent series (n, T / P, units[1])."""
-        h = self._short_term(x).permute(2, 0, 1)
+        h = self._short_term(x).transpose(0, 1)
         h = leaky_relu(self.level_1(h), SLOPE)
         return leaky_relu(self.level_2(h), SLOPE).transpose(0, 1)
 
@@ -76,23 +76,51 @@ class TemporalAutoencoder(nn.Module):
         return self.decode(z), z
 
     def _short_term(self, x: Tensor) -> Tensor:
-        """Return the pooled features (n, n_filters, T / P) of a few days at a time.
-
-        The output of the convolution is P times as long as what is kept of it. It is computed again for the gradient
-        where keeping it would fill the memory: the LSTMs take far longer.
-        """
-        at_once = max(1, MAX_ELEMENTS // (x.shape[1] * self.convolution.out_channels))
+        """Return the pooled features (n, T / P, n_filters); pooling before the activation is the same, and cheaper."""
         around = self.convolution.kernel_size[0] - 1
         same = pad(x.transpose(1, 2), (around // 2, around - around // 2))
-        parts = same.split(at_once)
-        if len(parts) == 1 or not torch.is_grad_enabled():
-            return torch.cat([self._pooled(part) for part in parts])
-        again = {"use_reentrant": False, "preserve_rng_state": False}
-        return torch.cat([checkpoint(self._pooled, part, **again) for part in parts])
+        pooled = PooledConvolution.apply(same, self.convolution.weight, self.convolution.bias, self.pool)
+        return leaky_relu(pooled, SLOPE)
 
-    def _pooled(self, x: Tensor) -> Tensor:
-        """Convolve, pool and activate: pooling first is the same, since the activation keeps the order, and cheaper."""
-        return leaky_relu(max_pool1d(self.convolution(x), self.pool), SLOPE)
+
+class PooledConvolution(torch.autograd.Function):
+    """Convolution and max pooling of series, a few days at a time.
+
+    The output of the convolution is P times as long as what is kept of it, so only the place of each maximum is
+    remembered for the gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, pool: int) -> Tensor:
+        """Map series (n, n_in, T + K - 1) to (n, T / P, n_out), given ``weight`` (n_out, n_in, K) and P."""
+        size = weight.shape[2]
+        at_once = max(1, MAX_ELEMENTS // (x.shape[2] * len(weight)))
+        found = [
+            linear(_windows(part, size), weight.flatten(1), bias).unflatten(1, (-1, pool)).max(dim=2)
+            for part in x.split(at_once)
+        ]
+        ctx.pool, ctx.at_once = pool, at_once
+        ctx.save_for_backward(x, weight, torch.cat([part.indices.to(torch.int16) for part in found]))
+        return torch.cat([part.values for part in found])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+        """Return the gradients of weight, bias and, if asked for, of the series."""
+        x, weight, places = ctx.saved_tensors
+        by_weight, by_series = torch.zeros_like(weight.flatten(1)), []
+        for part, place, after in zip(*(each.split(ctx.at_once) for each in (x, places, gradient)), strict=True):
+            before = after.new_zeros((*after.shape[:2], ctx.pool, after.shape[2]))
+            before = before.scatter_(2, place.long()[:, :, None], after[:, :, None]).flatten(1, 2)
+            by_weight += before.flatten(0, 1).T @ _windows(part, weight.shape[2]).flatten(0, 1)
+            if ctx.needs_input_grad[0]:
+                by_series.append(conv_transpose1d(before.transpose(1, 2), weight))
+        by_x = torch.cat(by_series) if by_series else None
+        return by_x, by_weight.view_as(weight), gradient.sum(dim=(0, 1)), None
+
+
+def _windows(x: Tensor, size: int) -> Tensor:
+    """Return the windows of series (n, n_in, T + K - 1) under the kernel, shape (n, T, n_in K)."""
+    return x.unfold(2, size, 1).transpose(1, 2).flatten(2)
 
 
 class HeatMap(UpsampledDeconvolution):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,9 +72,9 @@ def test_pooling_before_the_activation_in_parts_changes_nothing(monkeypatch):
     features = torch.nn.functional.conv1d(
         x.transpose(1, 2), network.convolution.weight, network.convolution.bias, padding="same"
     )
-    plain = torch.nn.functional.max_pool1d(torch.nn.functional.leaky_relu(features, 0.3), 3)
+    plain = torch.nn.functional.max_pool1d(torch.nn.functional.leaky_relu(features, 0.3), 3).transpose(1, 2)
     results = []
-    for limit in (2**24, 120):
+    for limit in (2**20, 120):
         monkeypatch.setattr(networks, "MAX_ELEMENTS", limit)
         network.zero_grad()
         pooled = network._short_term(x)
@@ -82,6 +83,14 @@ def test_pooling_before_the_activation_in_parts_changes_nothing(monkeypatch):
         results.append([parameter.grad.clone() for parameter in network.parameters()])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("limit", [2**20, 1])
+def test_gradients_of_pooled_convolution_agree_with_finite_differences(monkeypatch, limit):
+    monkeypatch.setattr(networks, "MAX_ELEMENTS", limit)
+    draw = partial(torch.randn, generator=generator(0, "draw"), dtype=torch.float64, requires_grad=True)
+    x, weight, bias = draw(3, 2, 12 + 4), draw(4, 2, 5), draw(4)
+    assert torch.autograd.gradcheck(lambda *some: networks.PooledConvolution.apply(*some, 3), (x, weight, bias))
 
 
 @pytest.mark.parametrize("kernel_size", [3, 5, 10])
