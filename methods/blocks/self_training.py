@@ -25,7 +25,8 @@ class SelfTraining:
 
 
 def self_train(
-    assign: Callable[[], Tensor],
+    codes: Callable[[], Tensor],
+    assign: Callable[[Tensor], Tensor],
     loss: Callable[[Tensor, Tensor], Tensor | Mapping[str, Tensor]],
     optimiser: Callable[[], Optimizer],
     days: Iterator[Tensor],
@@ -47,8 +48,10 @@ def self_train(
 
     Parameters
     ----------
+    codes : callable
+        Returns the codes Z of all days, shape (n_days, ...); the history keeps their norm at each look.
     assign : callable
-        Returns the soft assignment Q of all days, shape (n_days, n_clusters).
+        Returns the soft assignment Q of codes, shape (n_days, n_clusters).
     loss : callable
         Loss of a batch, or its terms by name, given the day indices and their rows of P.
     optimiser : callable
@@ -72,15 +75,17 @@ def self_train(
     """
     if max_steps == 0:
         return SelfTraining(labels, 0, "no clustering steps asked for")
-    found = SelfTraining(labels, 0, "step limit reached", {"labels_changed": []})
+    found = SelfTraining(labels, 0, "step limit reached", {"labels_changed": [], "embedding_norm": []})
     current, quiet = optimiser(), 0
     while True:
         with torch.no_grad():
-            q = assign()
+            z = codes()
+            q = assign(z)
         new = q.argmax(dim=1).cpu().numpy()
         changed = float(np.mean(new != found.labels))
         found.labels = new
         found.history["labels_changed"].append(changed)
+        found.history["embedding_norm"].append(z.double().norm().item())
         quiet = quiet + 1 if found.steps > 0 and changed < tol else 0
         if quiet == quiet_looks:
             since = f"{quiet_looks} times {update_interval}" if quiet_looks > 1 else f"{update_interval}"

@@ -45,7 +45,8 @@ class Plugin(Method):
         trained = network if p.keep_decoder else network.encoder
         parameters = [*trained.parameters(), *head.parameters()]
         found = self_train(
-            assign=lambda: head(network.encoder(x).double()),
+            codes=lambda: network.encoder(x),
+            assign=lambda z: head(z.double()),
             loss=lambda days, target: self._loss(network, head, x[days], target),
             optimiser=lambda: torch.optim.SGD(parameters, p.cluster_lr, p.cluster_momentum),
             days=batches(len(x), p.batch_size, device=self.device),

@@ -46,7 +46,8 @@ class Plugin(Method):
             return losses
 
         found = self_train(
-            assign=lambda: head(model.codes().double()),
+            codes=model.codes,
+            assign=lambda E: head(E.double()),
             loss=loss,
             optimiser=lambda: torch.optim.SGD(parameters, p.learning_rate, p.momentum, fused=True),
             days=batches(cube.n_days, p.batch_size, device=self.device),

@@ -77,8 +77,10 @@ class Plugin(Method):
         head = ClusterHead(w, kernel_distance(SIMILARITIES[p.similarity], p.squared), p.alpha)
         parts.append(head)
 
-        def assign() -> Tensor:
-            z = latent_series(network, x, p.batch_size)
+        def codes() -> Tensor:
+            return latent_series(network, x, p.batch_size)
+
+        def assign(z: Tensor) -> Tensor:
             return torch.cat([head(some.double()) for some in z.split(p.batch_size)])
 
         eta = chain(repeat(p.eta[0], p.eta_epochs * steps), repeat(p.eta[1]))
@@ -94,9 +96,10 @@ class Plugin(Method):
             return terms | {"clustering": (1 - share) * clustering, "heat_map": share * heat}
 
         with torch.no_grad():
-            labels = assign().argmax(dim=1).cpu().numpy()
+            labels = assign(codes()).argmax(dim=1).cpu().numpy()
         parameters = [weight for part in parts for weight in part.parameters()]
         found = self_train(
+            codes=codes,
             assign=assign,
             loss=loss,
             optimiser=lambda: Adam(parameters, p.learning_rate, **ADAM),
@@ -108,11 +111,9 @@ class Plugin(Method):
             quiet_looks=p.patience,
             progress=self.progress,
         )
-        with torch.no_grad():
-            z = latent_series(network, x, p.batch_size)
         return Fit(
             labels=found.labels,
-            embedding=z.flatten(1).cpu().numpy(),
+            embedding=codes().flatten(1).cpu().numpy(),
             history={**history, **found.history},
             n_parameters=sum(weight.numel() for weight in parameters),
             epochs=p.pretrain_epochs + found.steps // steps,

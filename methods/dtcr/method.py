@@ -37,8 +37,11 @@ class Plugin(Method):
         network = DTCR(x.shape[2], p.units, p.dilations, p.classifier_units)
         network.initialise(generator(self.seed, "weights"))
         network, x = network.to(self.device), x.to(self.device)
+        norm_before = network.encode_all(x).double().norm().item()
         history = self._train(network, x) if p.max_iter else {}
         h = network.encode_all(x)
+        if p.max_iter:
+            history["embedding_norm"] = [norm_before, h.double().norm().item()]
         labels, _ = kmeans(h, self.n_clusters, self.seed, p.n_init)
         return Fit(
             labels=labels,

@@ -23,7 +23,11 @@ class Script:
         self.optimisers: list[torch.optim.Optimizer] = []
         self.weight = torch.nn.Parameter(torch.tensor(0.0))
 
-    def assign(self) -> torch.Tensor:
+    def codes(self) -> torch.Tensor:
+        return torch.full((4, 1), 1.0 + len(self.batches))
+
+    def assign(self, z: torch.Tensor) -> torch.Tensor:
+        assert (z == 1 + len(self.batches)).all(), "the codes of this look"
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
     def loss(self, days: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -38,6 +42,7 @@ class Script:
     def run(self, labels=(0, 1, 0, 1), **values):
         settings = {"update_interval": 3, "max_steps": 100, "tol": 1e-6, "reset_momentum": False, **values}
         return self_train(
+            self.codes,
             self.assign,
             self.loss,
             self.optimiser,
@@ -64,6 +69,11 @@ def test_several_quiet_looks_must_follow_each_other():
     assert "in 3 times 3 steps" in found.stop_reason
 
 
+def test_the_norm_of_all_codes_is_kept_at_each_look():
+    # Four equal codes of one dimension: 1 at first, 1 more after each step, three steps between two looks.
+    assert Script(Q, Q.flip(1), Q.flip(1)).run().history["embedding_norm"] == [2, 8, 14]
+
+
 def test_one_changed_label_keeps_a_zero_change_rule_going():
     other = Q.flip(1)
     moved = Q.clone()
@@ -85,9 +95,7 @@ def test_the_step_limit_ends_a_run_that_never_rests():
     found = Script(*looks).run(max_steps=8)
     assert found.steps == 8
     assert found.stop_reason == "step limit reached"
-    assert found.labels.tolist() == Script(looks[3]).assign().argmax(dim=1).tolist(), (
-        "labels are those after the last step"
-    )
+    assert found.labels.tolist() == looks[3].argmax(dim=1).tolist(), "labels are those after the last step"
 
 
 def test_without_steps_the_labels_come_back():
@@ -123,7 +131,8 @@ def test_real_gradients_pull_two_groups_apart():
     with torch.no_grad():
         before = kl_loss(target_distribution(head(codes)), head(codes)).item()
     found = self_train(
-        lambda: head(codes),
+        lambda: codes,
+        head,
         lambda days, target: kl_loss(target.double(), head(codes[days])),
         lambda: torch.optim.SGD([codes, *head.parameters()], lr=1.0, momentum=0.9),
         batches(100, 32),

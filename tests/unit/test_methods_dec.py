@@ -43,6 +43,7 @@ def test_dec_recovers_planted_means_and_lowers_its_losses(clear):
         "layer_4",
         "autoencoder",
         "labels_changed",
+        "embedding_norm",
         "clustering",
     ]
     assert all(found.history[name][-1] < found.history[name][0] for name in ("layer_1", "autoencoder"))

@@ -177,7 +177,7 @@ def test_training_lowers_the_reconstruction_loss_and_spreads_the_codes(days):
     assert found.history["autoencoder"][-1] < 0.5 * variance
     assert np.mean((found.reconstruction - days.values) ** 2) < 0.5 * variance
     assert found.embedding.std(axis=0).mean() > 20 * fit("dsc/untrained", days).embedding.std(axis=0).mean()
-    assert set(found.history) == {"autoencoder", "reconstruction", "kl", "labels_changed"}
+    assert set(found.history) == {"autoencoder", "reconstruction", "kl", "labels_changed", "embedding_norm"}
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ def test_training_recovers_planted_means_lowers_its_losses_and_logs_each_by_name
     cube, truth = clear
     found = fit("dtcr", cube, n_clusters=3, max_iter=35, n_init=10)
     assert adjusted_rand_score(truth, found.labels) > 0.9
-    assert list(found.history) == TERMS
+    assert list(found.history) == [*TERMS, "embedding_norm"]
     assert all(len(found.history[term]) == 4 for term in TERMS)
     assert found.history["reconstruction"][-1] < 0.5 * found.history["reconstruction"][0]
     assert found.history["kmeans"][-1] < 0.1 * found.history["kmeans"][0]

@@ -112,13 +112,15 @@ def self_train(
     """
     if max_steps == 0:
         return SelfTraining(labels, 0, "no clustering steps asked for")
-    found = SelfTraining(labels, 0, "step limit reached", {"labels_changed": []})
+    found = SelfTraining(labels, 0, "step limit reached", {"labels_changed": [], "embedding_norm": []})
     quiet = 0
     while True:
-        q = soft_assignment(codes(), head.centres.numpy().astype(np.float64))
+        z = codes()
+        q = soft_assignment(z, head.centres.numpy().astype(np.float64))
         changed = float(np.mean(q.argmax(axis=1) != found.labels))
         found.labels = q.argmax(axis=1)
         found.history["labels_changed"].append(changed)
+        found.history["embedding_norm"].append(float(np.linalg.norm(z.astype(np.float64))))
         quiet = quiet + 1 if found.steps > 0 and changed < tol else 0
         if quiet == quiet_looks:
             since = f"{quiet_looks} times {update_interval}" if quiet_looks > 1 else f"{update_interval}"
