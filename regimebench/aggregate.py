@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from regimebench import notes
+from regimebench.diagnostics import grouped
 from regimebench.metrics import find, metrics_of
 from regimebench.results import HEADLINE, REFERENCES, Results, best_of, keys, rises, wide
 from regimebench.schema import load_yaml
@@ -19,12 +20,13 @@ PRINTED = Path(__file__).resolve().parents[1] / "published" / "tables.yaml"
 # The papers print one variance: of the zero-padded array for some rows, of the grid alone for others.
 PRINTED_AS = {"variance_unpadded": "variance"}
 COSTS = ("seconds", "peak_rss_mib", "n_parameters")
+COST_TITLES = ("seconds", "MiB", "parameters")
 
 Built = tuple[list[Table], pd.DataFrame]
 
 
 def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path, tables: Path) -> None:
-    """Write the paper, standard and (planted data) truth tables of one data set.
+    """Write the paper, standard, (planted data) truth and diagnostics tables of one data set.
 
     Parameters
     ----------
@@ -57,6 +59,7 @@ def _build(settings: dict[str, Any], scores: Path, runs: Path, printed: Path) ->
     built = {"standard": standard_tables(results), "paper": paper_tables(results, published)}
     if results.references:
         built["truth"] = truth_tables(results)
+    built["diagnostics"] = diagnostics_tables(results)
     choice = notes.choice(settings)
     return {
         protocol: ([replace(table, notes=[*table.notes, *choice]) for table in made], data)
@@ -138,14 +141,20 @@ def standard_tables(results: Results) -> Built:
         cost = costs.loc[address]
         cells = _spread_cells(summary, marks, "standard", address)
         head = [results.name(address), Cell(results.status(address))]
-        rows.append([*head, *cells, Cell(shown), *map(Cell, _cost(cost))])
-        data.append(_numbers(results, summary, address) | {"p_holm": p[address], **cost.to_dict()})
+        marks_shown = _marks(results, address)
+        rows.append([*head, *cells, Cell(marks_shown), Cell(shown), *map(Cell, _cost(cost))])
+        numbers = _numbers(results, summary, address) | {"marks": marks_shown}
+        data.append(numbers | {"p_holm": p[address], **cost.to_dict()})
     table = Table(
         title=f"{results.settings['title']}: standard protocol",
         caption=f"{notes.MEDIANS} k = {results.settings['n_clusters']}." + notes.budget(results.settings),
-        header=["method", "runs", *map(_standard_heading, keys("standard")), "p", "seconds", "MiB", "parameters"],
-        rows=rows + _reference_rows(results, "standard", after=4),
-        notes=[*notes.legend(results), notes.test(find("standard", HEADLINE).title, results, reference, p)],
+        header=["method", "runs", *map(_standard_heading, keys("standard")), "marks", "p", *COST_TITLES],
+        rows=rows + _reference_rows(results, "standard", after=5),
+        notes=[
+            *notes.legend(results),
+            *notes.marks(results),
+            notes.test(find("standard", HEADLINE).title, results, reference, p),
+        ],
     )
     return [table], pd.DataFrame(data)
 
@@ -166,6 +175,42 @@ def truth_tables(results: Results) -> Built:
         notes=notes.legend(results),
     )
     return [table], pd.DataFrame([_numbers(results, summary, address) for address in results.addresses])
+
+
+def diagnostics_tables(results: Results) -> Built:
+    """Return what embeddings, self-expression and labels say about the health of the fits, and the numbers."""
+    medians = results.diagnostics.groupby(level="address").median().reindex(results.addresses)
+    medians = medians.dropna(axis="columns", how="all")
+    tables = []
+    for group, names in grouped(medians.columns).items():
+        shown = results.addresses if group == "labels" else medians.index[medians[names].notna().any(axis="columns")]
+        if len(shown):
+            tables.append(_diagnostics_table(results, group, medians.loc[list(shown), names]))
+    head = {
+        "runs": [results.status(address) for address in medians.index],
+        "marks": [_marks(results, address) for address in medians.index],
+    }
+    return tables, pd.concat([pd.DataFrame(head, index=medians.index), medians], axis=1).reset_index()
+
+
+def _diagnostics_table(results: Results, group: str, medians: pd.DataFrame) -> Table:
+    """Return one group; the first, which has all rows, explains them."""
+    rows = [
+        [results.name(address), Cell(results.status(address)), Cell(_marks(results, address))]
+        + [Cell(f"{value:.3g}" if np.isfinite(value) else "–") for value in medians.loc[address]]
+        for address in medians.index
+    ]
+    return Table(
+        title=f"{results.settings['title']}: diagnostics, {group}",
+        caption=notes.HEALTH + notes.budget(results.settings),
+        header=["method", "runs", "marks", *medians.columns],
+        rows=rows,
+        notes=[*notes.legend(results), *notes.marks(results)] if group == "labels" else [],
+    )
+
+
+def _marks(results: Results, address: str) -> str:
+    return " ".join(alarm.mark for alarm in results.alarms[address])
 
 
 def _numbers(results: Results, summary: dict[str, pd.DataFrame], address: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from regimebench.cube import read_cube
 from regimebench.dataset import Cube, DataError
 from regimebench.files import replacing
 from regimebench.metrics import score_against_truth, score_partitions
-from regimebench.records import FIT, WITH_LABELS, InvalidRecord, load_labels, read_batch, seed_folder
+from regimebench.records import DIAGNOSTICS, FIT, WITH_LABELS, InvalidRecord, load_labels, read_batch, seed_folder
 
 __all__ = ["RUN_COLUMNS", "SCORE_COLUMNS", "evaluate"]
 
@@ -56,7 +56,8 @@ def evaluate(cube: Path, batches: Sequence[Path], out_scores: Path, out_runs: Pa
         CSV to write: ``address, seed, protocol, metric, value``, sorted by address and seed, then in table order.
         Runs without labels have no rows.
     out_runs : Path
-        CSV to write: one row per record, failed ones included, with the columns :data:`RUN_COLUMNS`.
+        CSV to write: one row per record, failed ones included, with the columns :data:`RUN_COLUMNS` and one column
+        ``diagnostics.<name>`` for each diagnostic that any of the runs has, by name.
     truth : Path, optional
         CSV ``date, truth[, oracle]`` of a planted data set. Adds the protocol ``truth`` and the rows ``(truth)`` and
         ``(oracle)``, with seed 0, which are scored like any run.
@@ -77,7 +78,7 @@ def evaluate(cube: Path, batches: Sequence[Path], out_scores: Path, out_runs: Pa
     }
     scores = _score(data, labels, references.get("truth"))
     _write_csv(scores, out_scores)
-    _write_csv(pd.DataFrame([run for run, _ in runs.values()], columns=list(RUN_COLUMNS)), out_runs)
+    _write_csv(_table([run for run, _ in runs.values()]), out_runs)
 
 
 def _read_runs(
@@ -95,6 +96,13 @@ def _read_runs(
                 raise InvalidRecord(f"{folder} was fitted on other data than {cube_path}; run the fit stage again")
             runs[key] = record, folder
     return dict(sorted(runs.items()))
+
+
+def _table(runs: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return one row per record."""
+    rows = [run | {DIAGNOSTICS + name: x for name, x in (run.get("diagnostics") or {}).items()} for run in runs]
+    names = sorted({name for row in rows for name in row if name.startswith(DIAGNOSTICS)})
+    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, *names])
 
 
 def _read_labels(path: Path, cube: Cube) -> np.ndarray:

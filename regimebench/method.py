@@ -6,6 +6,7 @@ contract without the rest of the suite.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,9 @@ import numpy as np
 from regimebench.dataset import Cube
 
 __all__ = ["ContractError", "Cube", "Fit", "Method", "check_fit"]
+
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class ContractError(ValueError):
@@ -40,10 +44,12 @@ class Fit:
         Labels that the same model gives when they are read off in another way, such as ``plain_cut`` or ``argmax``.
         They are kept beside the labels, and how well they agree is a diagnostic.
     diagnostics : mapping of str to float, optional
-        What only the method itself can say about the health of the fit, such as the gap of a critic. What follows from
-        the other fields is computed for every method alike (``regimebench.diagnostics``).
+        What only the method itself can say about the health of the fit, such as the gap of a critic: finite numbers;
+        what has no value is left out. What follows from the other fields is computed for every method alike
+        (``regimebench.diagnostics``).
     history : mapping of str to sequence of float, optional
-        One series per logged quantity (loss terms, label changes), one entry per check.
+        One series per logged quantity (loss terms, label changes), one entry per check. ``embedding_norm`` is the
+        Frobenius norm of the embedding of all days at the start of the phase that shapes it, and at each check.
     n_parameters : int, optional
         Trainable parameters of the fitted model.
     epochs : int, optional
@@ -107,7 +113,7 @@ class Method:
 
 
 def check_fit(fit: Any, n_days: int, n_clusters: int) -> Fit:
-    """Return ``fit`` with int64 labels if it keeps the contract.
+    """Return ``fit`` with int64 labels and plain diagnostics if it keeps the contract.
 
     Raises
     ------
@@ -132,7 +138,22 @@ def check_fit(fit: Any, n_days: int, n_clusters: int) -> Fit:
     if fit.self_expression is not None and np.shape(fit.self_expression) != (n_days, n_days):
         found = np.shape(fit.self_expression)
         raise ContractError(f"self_expression has shape {found}; days by days is required: ({n_days}, {n_days})")
-    return replace(fit, labels=labels, other_labels=others)
+    for name in (*fit.other_labels, *fit.diagnostics):
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise ContractError(f"{name!r} names other labels or a diagnostic; allowed are a-z, 0-9 and _")
+    numbers = {name: _checked_number(f"diagnostics[{name!r}]", value) for name, value in fit.diagnostics.items()}
+    return replace(fit, labels=labels, other_labels=others, diagnostics=numbers)
+
+
+def _checked_number(name: str, value: Any) -> float:
+    """Return a finite number as a float."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"{name} is {value!r}; a number is required") from error
+    if not np.isfinite(number):
+        raise ContractError(f"{name} is {number}; leave out what has no value")
+    return number
 
 
 def _checked_labels(name: str, labels: Any, n_days: int, n_clusters: int) -> np.ndarray:

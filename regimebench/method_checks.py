@@ -207,7 +207,9 @@ class Probe:
         cube = tiny_cube(days, *GRIDS[0])
         meter = Meter()
         before = psutil.Process().memory_info().rss / 2**20
+        meter.start()
         self.survives(f"{days} days", cube)
+        meter.stop()
         peak = max(0.0, meter.shares(1)["peak_rss_mib"] - before)
         if peak >= SMALL_MIB and not meter.resettable:
             raise NotRun("this system does not let a process reset its peak memory, so growth cannot be measured")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from regimebench.alarms import ALARMS
 from regimebench.stats import smallest_p
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 MEDIANS = "Median over the runs that are ok, quartiles in brackets."
+HEALTH = (
+    "Median over the runs that have labels, degenerate ones included; docs/diagnostics.md says what each number means."
+)
 ONE_RUN = "One run out of many is not evidence of a difference: see the standard protocol."
 PADDING = (
     "The printed variances are of zero-padded arrays in some rows (near 0.10 on ERA5) and of unpadded ones in others "
@@ -55,6 +59,18 @@ def legend(results: Results) -> list[str]:
     if results.references:
         found.append("In brackets: what the planted labels themselves score, and a solver that is told the mechanism.")
     return [*found, *_skipped(results.skipped)]
+
+
+def marks(results: Results) -> list[str]:
+    """Return a note on the alarms whose marks are shown."""
+    shown = {alarm.mark for alarms in results.alarms.values() for alarm in alarms}
+    if not shown:
+        return []
+    meanings = [f"{alarm.mark}: {alarm.sentence} ({alarm.rule})" for alarm in ALARMS if alarm.mark in shown]
+    return [
+        f"Marks, of alarms that at least half of a row's runs with labels raise. {'; '.join(meanings)}. "
+        "Capitals are collapse: such runs are degenerate. Thresholds are ours (docs/diagnostics.md)."
+    ]
 
 
 def _twins(budget: str) -> str:

@@ -20,6 +20,7 @@ WITH_LABELS = ("ok", "degenerate")
 FAILED = ("error", "timeout", "oom", "killed")
 SKIPPED = "skipped"  # not tried: the method's framework is not installed
 RECORD, FIT = "record.json", "fit.npz"
+DIAGNOSTICS = "diagnostics."  # begins the names of their columns where runs are a table
 
 
 class InvalidRecord(ValueError):

@@ -19,7 +19,7 @@ from regimebench.files import replacing
 from regimebench.maps import draw_calendar, draw_cluster_means
 from regimebench.provenance import git_state
 from regimebench.records import load_labels, row_folder, seed_folder
-from regimebench.results import HEADLINE, best_runs
+from regimebench.results import HEADLINE, Results, best_of
 from regimebench.verify import read_findings
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "workflow" / "report"
@@ -48,7 +48,7 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
     name = settings["dataset"]
     cube = read_cube(results / name / "cube.nc")
     findings = read_findings(results / name / "verify.json") if settings["published"] else None
-    best = best_runs(pd.read_csv(results / name / "scores.csv"))
+    best = best_runs(settings, results / name)
     labels = {
         address: _labels(results, name, address, int(best.loc[address, "seed"]))
         for address in (row["address"] for row in settings["rows"])
@@ -65,6 +65,12 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
         "figures": [(os.path.relpath(path, base), caption) for path, caption in figures],
         "files": [(os.path.relpath(path, base), path.name) for path in sorted((results / "tables").glob(f"{name}.*"))],
     }
+
+
+def best_runs(settings: dict[str, Any], folder: Path) -> pd.DataFrame:
+    """Return, per address, the best run by cosine silhouette of those that are ok: a collapsed one may score higher."""
+    scores, runs = (pd.read_csv(folder / file) for file in ("scores.csv", "runs.csv"))
+    return best_of(Results(settings, scores, runs).scores("paper"))
 
 
 def _labels(results: Path, dataset: str, address: str, seed: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from regimebench.alarms import ALARMS, Alarm
 from regimebench.metrics import find, metrics_of
-from regimebench.records import SKIPPED, status_summary
+from regimebench.records import DIAGNOSTICS, SKIPPED, WITH_LABELS, status_summary
 from regimebench.stats import against_reference
 from regimebench.tables import Cell, best_in_column
 
@@ -18,6 +20,7 @@ HEADLINE = "silhouette"
 REFERENCES = {"(truth)": "(planted truth)", "(oracle)": "(oracle)"}
 QUARTILES = {"median": 0.5, "q1": 0.25, "q3": 0.75}
 OK_SHARE = 0.5  # a row is marked best only if at least so many of its runs are ok
+ALARM_SHARE = 0.5  # a row carries the mark of an alarm that at least so many of its runs with labels raise
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,29 @@ class Results:
         counts = {a: (self.records.loc[self.records["address"] == a, "status"] == "ok").mean() for a in self.addresses}
         return [address for address, share in counts.items() if not share >= OK_SHARE]
 
+    @cached_property
+    def labelled(self) -> pd.DataFrame:
+        """Records of the runs that have labels, degenerate ones included, by address."""
+        return self.records[self.records["status"].isin(WITH_LABELS)].set_index("address")
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        """Diagnostics of the runs that have labels, by address, one column each."""
+        found = self.labelled.filter(regex=f"^{re.escape(DIAGNOSTICS)}")
+        return found.rename(columns=lambda name: name.removeprefix(DIAGNOSTICS))
+
+    @cached_property
+    def alarms(self) -> dict[str, list[Alarm]]:
+        """The alarms that enough of each row's runs raise to be shown."""
+        known = {"clusters_found": self.labelled["clusters_found"], "n_clusters": self.settings["n_clusters"]}
+        values = self.diagnostics.assign(**known)
+        raised = pd.DataFrame(
+            {alarm.mark: [alarm.raised(run) for run in values.to_dict("records")] for alarm in ALARMS},
+            index=values.index,
+        )
+        share = raised.groupby(level="address").mean().reindex(self.addresses)
+        return {a: [alarm for alarm in ALARMS if share.at[a, alarm.mark] >= ALARM_SHARE] for a in self.addresses}
+
     def marks(self, protocol: str, table: pd.DataFrame) -> dict[str, pd.Series]:
         """Return, per metric, which rows of ``table`` are the best among those that may be marked."""
         barred = [*self.few_clusters, *self.unreliable, *self.twins]
@@ -121,13 +147,14 @@ def wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:
     return table.reindex(columns=[metric.key for metric in metrics_of(protocol)]).astype(float)
 
 
-def best_runs(values: pd.DataFrame) -> pd.DataFrame:
-    """Return, per address, the run with the highest cosine silhouette, as the DSC paper selects (section 5.4)."""
-    return best_of(wide(values, "paper"))
-
-
 def best_of(paper: pd.DataFrame) -> pd.DataFrame:
-    """Return the same from scores of the paper protocol as :func:`wide` gives them."""
+    """Return, per address, the run with the highest cosine silhouette, as the DSC paper selects (section 5.4).
+
+    Parameters
+    ----------
+    paper : DataFrame
+        Scores of the paper protocol as :func:`wide` or :meth:`Results.scores` gives them.
+    """
     ranked = paper.dropna(subset=HEADLINE).sort_values(HEADLINE, ascending=False, kind="stable").reset_index("seed")
     return ranked[~ranked.index.duplicated()]
 

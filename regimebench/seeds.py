@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from regimebench import provenance, records
+from regimebench.alarms import collapse
+from regimebench.diagnostics import diagnose
 from regimebench.failures import describe
 from regimebench.method import ContractError, Cube, Fit, Method, check_fit
 from regimebench.registry import MethodSpec
@@ -43,7 +45,7 @@ class Meter:
     """Wall and CPU time, peak memory and GPU use of the parts of a fit between :meth:`start` and :meth:`stop`."""
 
     def __init__(self) -> None:
-        self.seconds = self.cpu_seconds = 0.0
+        self.seconds = self.cpu_seconds = self.peak_rss_mib = 0.0
         gc.collect()
         _return_freed_memory()
         self.resettable = _reset_peak_memory()
@@ -57,12 +59,13 @@ class Meter:
         self._cpu, self._wall = _cpu_seconds(), time.perf_counter()
 
     def stop(self) -> None:
-        """Stop counting time, when the device has finished too."""
+        """Stop counting time, when the device has finished too, and look at the memory used so far."""
         if self.cuda or (cuda := _cuda()):
             self.cuda = self.cuda or cuda
             self.cuda.synchronize()
         self.seconds += time.perf_counter() - self._wall
         self.cpu_seconds += _cpu_seconds() - self._cpu
+        self.peak_rss_mib = _peak_memory_mib(self.resettable)
 
     def shares(self, n: int) -> dict[str, float | None]:
         """Return the cost of each of ``n`` seeds fitted together; memory is not divided."""
@@ -70,7 +73,7 @@ class Meter:
         return {
             "seconds": round(self.seconds / n, 6),
             "cpu_seconds": round(self.cpu_seconds / n, 6),
-            "peak_rss_mib": round(_peak_memory_mib(self.resettable), 1),
+            "peak_rss_mib": round(self.peak_rss_mib, 1),
             "peak_gpu_mib": round(gpu_mib, 1) if gpu_mib else None,
             "gpu_seconds": round(self.seconds / n, 6) if gpu_mib else None,
         }
@@ -216,19 +219,20 @@ class Seeds:
             rmse = reconstruction_rmse(fit, self.cube)
             arrays = _arrays(fit)
             plain = {name: _plain(name, getattr(fit, name)) for name in PLAIN_FIELDS}
+            diagnostics = diagnose(fit, self.cube.time, n_clusters)
         except ContractError as error:
             return {"status": "error", "message": str(error)}
         sizes = np.bincount(fit.labels, minlength=n_clusters)
         found = int(np.count_nonzero(sizes))
-        degenerate = found == 1 and n_clusters > 1
-        message = f"all {fit.labels.size} days are in one cluster; {n_clusters} were asked for" if degenerate else ""
+        message = collapse({**diagnostics, "clusters_found": found, "n_clusters": n_clusters})
         stored, digest = _store(records.seed_folder(Path(self.job["out"]), seed), arrays)
         return {
-            "status": "degenerate" if degenerate else "ok",
+            "status": "degenerate" if message else "ok",
             "message": message,
             "clusters_found": found,
             "cluster_sizes": sizes.tolist(),
             "reconstruction_rmse": rmse,
+            "diagnostics": diagnostics,
             **plain,
             "file": stored,
             "sha256": digest,

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 COSTS = ("seconds", "cpu_seconds", "peak_rss_mib", "peak_gpu_mib", "gpu_seconds")
 LIKELY_MODULES = ("netCDF4", "numpy", "scipy", "sklearn", "torch")
-RESULTS = ("clusters_found", "cluster_sizes", "epochs", "stop_reason", "n_parameters", "reconstruction_rmse")
+RESULTS = (
+    "clusters_found",
+    "cluster_sizes",
+    "epochs",
+    "stop_reason",
+    "n_parameters",
+    "reconstruction_rmse",
+    "diagnostics",
+)
 LIMIT_HIT = {"timeout": "deadline_seconds", "oom": "memory_mib"}
 
 

@@ -65,6 +65,8 @@ STUMBLES = [
     ("many days", "pairs = level[:, None] - level", "declare it: resources: {memory: quadratic}"),
 ]
 FATAL = {
+    "return Fit(labels, diagnostics={'gap': np.inf})": "diagnostics['gap'] is inf; leave out what has no value",
+    "return Fit(labels, other_labels={'plain_cut': labels + 5})": "other_labels['plain_cut']: day 0 has label",
     "labels = labels[:-1]": "one label per day is required",
     "cube.values[:] = 0": "read-only",
     "import os; open(os.path.join('truth', 'check.csv'))": "'truth'",

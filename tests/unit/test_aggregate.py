@@ -9,7 +9,7 @@ from regimebench import jobs
 from regimebench.aggregate import aggregate, tables_of
 from regimebench.config import make_plan
 from regimebench.metrics import metrics_of
-from regimebench.results import best_runs
+from regimebench.results import best_of, wide
 
 SETTINGS = {
     "dataset": "toy",
@@ -83,7 +83,7 @@ def row(text, name):
 
 
 def test_the_best_run_is_the_one_of_highest_cosine_silhouette(made):
-    best = best_runs(pd.read_csv(made / "scores.csv"))
+    best = best_of(wide(pd.read_csv(made / "scores.csv"), "paper"))
     assert best.loc["alpha", ["seed", "silhouette", "rmse"]].tolist() == [1, 0.3, 2.0]
 
 
@@ -165,7 +165,7 @@ def test_the_report_shows_the_tables_of_the_files(made):
 def test_the_smoke_budget_is_named_in_the_caption(made):
     settings = {**SETTINGS, "budget": "smoke"}
     captions = [table.caption for table in tables_of(settings, made)]
-    assert len(captions) == 3
+    assert len(captions) == 4
     assert all("Smoke budget" in caption for caption in captions)
 
 
@@ -263,6 +263,55 @@ def test_rows_that_were_not_tried_are_named_below_the_tables(made):
                 "Skipped: broken (2 rows). Y is not installed.",
                 "Skipped: x (1 row). Z is not installed.",
             }
+
+
+def with_diagnostics(made, **values):
+    """Return the tables by title when runs have diagnostics: name -> one value per run of runs.csv."""
+    runs = pd.read_csv(made / "runs.csv")
+    runs = runs.assign(**{f"diagnostics.{name}": column for name, column in values.items()})
+    runs.to_csv(made / "runs.csv", index=False)
+    aggregate(SETTINGS, made / "scores.csv", made / "runs.csv", made / "printed.yaml", made)
+    return {table.title.partition(": ")[2]: table for table in tables_of(SETTINGS, made)}
+
+
+def cells(table, column):
+    """Return a column of a table by the first cell of its rows."""
+    return {row[0].text: row[table.header.index(column)].text for row in table.rows if row[0].text[0] != "("}
+
+
+def test_a_mark_is_shown_where_half_of_the_runs_with_labels_raise_the_alarm(made):
+    # alpha, beta: three runs each; fixed: one; broken: two without labels
+    tables = with_diagnostics(
+        made,
+        twins=[0.9, 0.9, 0.1, 0.9, 0.1, 0.1, None, 0.9, 0.9],
+        agreement_raw_data=[1, 1, 1, None, None, None, 0.95, None, None],
+    )
+    expected = {"alpha": "t w", "beta": "", "fixed": "w", "broken": ""}
+    for name in ("standard protocol", "diagnostics, labels"):
+        assert cells(tables[name], "marks") == expected
+        (note,) = (note for note in tables[name].notes if note.startswith("Marks"))
+        assert "t: most days have a twin that is no neighbour in time (twins > 0.5); w:" in note
+        assert "u:" not in note
+    assert r"twins $>$ 0.5" in (made / "toy.standard.tex").read_text()
+    numbers = pd.read_csv(made / "toy.diagnostics.csv").set_index("address")
+    assert numbers["marks"].fillna("").to_dict() == expected
+    assert numbers.at["alpha", "twins"] == 0.9
+    assert numbers.at["beta", "twins"] == 0.1
+
+
+def test_a_degenerate_run_has_a_say_in_diagnostics_and_in_nothing_else(made):
+    change(made, "fixed", status="degenerate")
+    tables = with_diagnostics(made, c_norm=[0.5] * 6 + [1e-9] + [None] * 2)
+    assert cells(tables["diagnostics, self-expression"], "c_norm") == {"alpha": "0.5", "beta": "0.5", "fixed": "1e-09"}
+    assert cells(tables["standard protocol"], "marks")["fixed"] == "Z"
+    assert cells(tables["standard protocol"], "seconds")["fixed"] == "–"
+    assert "Z: no day is expressed by others, C is dead (c_norm < 0.001)" in tables["standard protocol"].notes[-3]
+
+
+def test_runs_without_diagnostics_have_no_marks_and_one_short_table(made):
+    titles = [table.title for table in tables_of(SETTINGS, made) if "diagnostics" in table.title]
+    assert titles == ["Toy: diagnostics, labels"]
+    assert "Marks" not in (made / "toy.standard.md").read_text()
 
 
 def test_no_scores_at_all_give_tables_without_numbers(made):

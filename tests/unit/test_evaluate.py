@@ -56,6 +56,11 @@ class Results:
         write_json(path, {"dataset": "tiny", "address": address, "seeds": list(runs), "records": names})
         self.batches.append(path)
 
+    def diagnose(self, address, seed, **diagnostics):
+        """Add diagnostics to a record of the plain method."""
+        path = self.folder / address / "default" / f"seed-{seed:04d}" / "record.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "diagnostics": diagnostics or None}))
+
     def record(self, folder, address, seed, result):
         folder.mkdir(parents=True)
         failed = isinstance(result, tuple)
@@ -167,6 +172,17 @@ def test_failed_runs_are_rows_of_runs_and_not_of_scores(results):
     assert set(zip(scores["address"], scores["seed"], strict=True)) == {("kmeans", 0), ("random", 0)}
     assert np.isnan(value(scores, "random", 0, "paper", "silhouette"))
     assert value(scores, "random", 0, "paper", "rmse") > 0
+
+
+def test_diagnostics_are_columns_of_runs(results):
+    results.add("kmeans", {0: labels(0), 1: labels(1), 2: ("error", "no")})
+    results.diagnose("kmeans", 0, twins=0.25, c_norm=3)
+    results.diagnose("kmeans", 1, spread=0.5, twins=0.125)
+    results.diagnose("kmeans", 2)
+    _, runs = results.evaluate()
+    found = runs.drop(columns=list(RUN_COLUMNS))
+    assert list(found.columns) == ["diagnostics.c_norm", "diagnostics.spread", "diagnostics.twins"]
+    np.testing.assert_array_equal(found, [[3, np.nan, 0.25], [np.nan, 0.5, 0.125], [np.nan] * 3])
 
 
 def test_only_failures_give_an_empty_table_of_scores(results):

@@ -84,6 +84,8 @@ def failed(status="error", **changes):
         failed("oom", fingerprint=None),
         failed("skipped", fingerprint=None),
         record(git={"commit": "a", "dirty": True}),
+        record(diagnostics={"twins": 0.5, "c_components": 3}),
+        failed(diagnostics=None),
     ],
 )
 def test_valid_records(document):
@@ -97,6 +99,7 @@ def test_valid_records(document):
         (record(seed=-1), "seed"),
         (record(limits={"deadline_seconds": 0, "memory_mib": 1}), "limits.deadline_seconds"),
         (record(extra=1), "extra"),
+        (record(diagnostics={"twins": None}), "diagnostics.twins"),
         (record(schema_version=2), "schema_version"),
         (record(labels=None), "labels"),
         (failed(message=""), "message"),

@@ -6,7 +6,7 @@ from published_world import make_fields
 
 from regimebench.method_checks import tiny_cube
 from regimebench.preprocess import preprocess
-from regimebench.report import _facts, _figures
+from regimebench.report import _facts, _figures, best_runs
 
 ROWS = [{"address": "calendar", "kind": "control"}, {"address": "dec/untrained", "kind": "control"}]
 ROWS += [{"address": "dec_tf", "kind": "twin"}]
@@ -30,6 +30,15 @@ def test_a_twin_is_drawn_last_and_has_no_maps(tmp_path):
     (_, caption), *maps = _figures(tmp_path, SETTINGS, cube, best, labels)
     assert caption.endswith("rows in order of their cosine silhouette, twins last.")
     assert [path.name for path, _ in maps] == ["calendar.png"]
+
+
+def test_a_collapsed_run_is_not_drawn_whatever_it_scores(tmp_path):
+    scores = [("dec", seed, "paper", "silhouette", value) for seed, value in ((0, 0.2), (1, 0.9), (2, 0.3))]
+    columns = ["address", "seed", "protocol", "metric", "value"]
+    pd.DataFrame(scores, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
+    runs = {"address": "dec", "seed": range(3), "status": ["ok", "degenerate", "ok"]}
+    pd.DataFrame(runs).to_csv(tmp_path / "runs.csv", index=False)
+    assert best_runs(SETTINGS, tmp_path).loc["dec", "seed"] == 2
 
 
 def test_the_grid_is_told_from_the_zeros_around_it():

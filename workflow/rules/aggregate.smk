@@ -7,6 +7,7 @@ rule aggregate:
     output:
         multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
+        multiext(f"{RESULTS}/tables/{{dataset}}.diagnostics", ".md", ".tex", ".csv"),
     log:
         f"{RESULTS}/logs/aggregate/{{dataset}}.log",
     benchmark:
@@ -28,6 +29,7 @@ use rule aggregate as aggregate_planted with:
     output:
         multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
+        multiext(f"{RESULTS}/tables/{{dataset}}.diagnostics", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.truth", ".md", ".tex", ".csv"),
     wildcard_constraints:
         dataset=jobs.pattern(PLAN.planted()),
