@@ -38,7 +38,7 @@ demo: setup ## Run everything on a small planted data set and print the tables (
 	@$(BIN)/python -m regimebench tables results/demo
 
 test: setup ## Run the tests, on all cores
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
 lint: setup ## Check style and workflow
 	$(BIN)/ruff check .

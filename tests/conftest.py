@@ -15,6 +15,14 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share tests out by file, whose fixtures they have in common, but the conformance suite by plugin: it is long."""
+    for item in items:
+        plugin = item.callspec.params["name"].partition("/")[0] if item.path.name == "test_plugins.py" else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {plugin}".strip()))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Return the folder of real reanalysis files, or skip."""
