@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from methods.blocks.gan import Player, alternate
-from methods.blocks.subspaces import Subspaces, closest, hinge, match, positive_weights, residual_energy
+from methods.blocks.subspaces import Subspaces, closest, hinge, match, positive_weights, residual_energy, share_of
 from methods.blocks.training import Progress
 
 
@@ -81,14 +81,13 @@ class SubspaceDiscriminator(nn.Module):
 
     def energies(self, Z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the residual energies of real days and of fakes for each cluster on its basis."""
-        days, U = self.scaled(Z), self.subspaces.bases()
+        days, U = self.scaled(Z), self.subspaces.bases().unbind()
         for members, basis in self.clusters:
             own = days[members]
-            real = residual_energy(own, U[basis])
-            if self.real_share < 1:
-                real = real[closest(real.detach(), self.real_share)]
-            weights = positive_weights(len(real), len(own), self.noise, convex=self.normalised)
-            yield real, residual_energy(weights @ own, U[basis])
+            n_real = share_of(len(own), self.real_share)
+            weights = positive_weights(n_real, len(own), self.noise, convex=self.normalised)
+            real, fake = residual_energy(torch.cat([own, weights @ own]), U[basis]).split([len(own), n_real])
+            yield (real if n_real == len(own) else real[closest(real.detach(), n_real)]), fake
 
     def loss(self, Z: Tensor) -> Tensor:
         """Return what the bases minimise but for their penalties: the mean over clusters of :func:`hinge`."""
@@ -131,7 +130,7 @@ def play(
     cut: Callable[[], np.ndarray],
     progress: Progress,
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Let the players move in turn and look for the clusters anew every ``interval`` rounds.
+    """Let the players move in turn, and between every ``interval`` rounds look for the clusters anew.
 
     Parameters
     ----------
@@ -146,13 +145,13 @@ def play(
     codes, cut : callable
         Return all codes, and the labels that C gives now.
     progress : callable
-        Called with ("game", rounds done, rounds in all) after each look.
+        Called with ("game", rounds done, rounds in all) after every ``interval`` rounds.
 
     Returns
     -------
     history : dict
-        Loss terms, ``embedding_norm``, and ``agreement_with_last_labels``, the adjusted Rand index of each look with
-        the clusters that D had; one entry per look.
+        Loss terms and ``embedding_norm``, one entry for every ``interval`` rounds; ``agreement_with_last_labels``, the
+        adjusted Rand index of each look with the clusters that D had.
     diagnostics : dict
         ``discarded_labelings``: looks that found too few clusters.
     """
@@ -163,18 +162,18 @@ def play(
         losses = alternate(players, n, name="game", progress=lambda *_: None, log_every=n)
         done += n
         progress("game", done, n_rounds)
-        Z, found = codes(), cut()
-        losses |= {
-            "embedding_norm": [Z.norm().item()],
-            "agreement_with_last_labels": [float(adjusted_rand_score(labels, found))],
-        }
+        Z = codes()
+        losses["embedding_norm"] = [Z.norm().item()]
+        if done < n_rounds:
+            found = cut()
+            losses["agreement_with_last_labels"] = [float(adjusted_rand_score(labels, found))]
+            if len(np.unique(found)) == n_clusters:
+                labels = found
+                D.relabel(Z, labels)
+            else:
+                discarded += 1
         for name, series in losses.items():
             history.setdefault(name, []).extend(series)
-        if len(np.unique(found)) == n_clusters:
-            labels = found
-            D.relabel(Z, labels)
-        else:
-            discarded += 1
     return history, {"discarded_labelings": float(discarded)}
 
 

@@ -117,9 +117,14 @@ def positive_weights(n_rows: int, n_members: int, noise: torch.Generator, convex
     return weights / weights.sum(dim=1, keepdim=True) if convex else weights
 
 
-def closest(energies: Tensor, share: float) -> Tensor:
-    """Return the indices of the share of days, at least one, with the smallest energies (DASC, section 3.2)."""
-    return energies.topk(max(1, ceil(share * len(energies))), largest=False).indices
+def share_of(n_days: int, share: float) -> int:
+    """Return how many days are a share of a cluster, at least one."""
+    return max(1, ceil(share * n_days))
+
+
+def closest(energies: Tensor, n: int) -> Tensor:
+    """Return the indices of the ``n`` days with the smallest energies (DASC, section 3.2)."""
+    return energies.topk(n, largest=False).indices
 
 
 def hinge(real: Tensor, fake: Tensor, margin: float) -> Tensor:

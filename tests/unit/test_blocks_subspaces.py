@@ -16,6 +16,7 @@ from methods.blocks.subspaces import (
     positive_weights,
     qr_basis,
     residual_energy,
+    share_of,
 )
 
 D, RANK = 12, 3
@@ -143,7 +144,8 @@ def test_combinations_of_days_stay_in_their_subspace(rng):
 @pytest.mark.parametrize(("share", "expected"), [(1.0, 5), (0.5, 3), (0.01, 1)])
 def test_the_real_days_are_those_with_the_smallest_residuals(share, expected):
     energies = torch.tensor([4.0, 0.0, 3.0, 1.0, 2.0])
-    assert sorted(closest(energies, share).tolist()) == sorted([1, 3, 4, 2, 0][:expected])
+    assert share_of(5, share) == expected
+    assert sorted(closest(energies, expected).tolist()) == sorted([1, 3, 4, 2, 0][:expected])
 
 
 def test_hinge_pulls_real_energies_down_and_pushes_fakes_up_to_the_margin():
