@@ -11,6 +11,7 @@ from dataclasses import dataclass
 __all__ = ["ALARMS", "Alarm", "collapse"]
 
 Bound = tuple[str, str, float | str]
+SETTING = ("n_clusters", "epochs")  # under which a rule holds, and nothing that was found
 WORDS = {"<": "below", ">": "above"}
 
 
@@ -51,7 +52,7 @@ class Alarm:
         parts = [
             f"{name} is {values[name]:.3g}, {WORDS[side]} {_limit(values, limit):g}"
             for name, side, limit in self.bounds
-            if name != "n_clusters"
+            if name not in SETTING
         ]
         return f"{self.sentence}: {' and '.join(parts)}"
 
@@ -61,7 +62,11 @@ ALARMS = (
     Alarm("E", "the embedding is the same for all days", (("spread", "<", 1e-6),)),
     Alarm("I", "every day expresses itself, C is the identity", (("residual", "<", 1e-3), ("c_diagonal", ">", 0.99))),
     Alarm("Z", "no day is expressed by others, C is dead", (("c_norm", "<", 1e-3),)),
-    Alarm("M", "one code stands for all days", (("code_occupancy", "<", 2), ("n_clusters", ">", 1))),
+    Alarm(
+        "M",
+        "one code stands for all days",
+        (("code_occupancy", "<", 2), ("n_clusters", ">", 1), ("epochs", ">", 0)),
+    ),
     Alarm("n", "the embedding shrank while it was trained", (("norm_ratio", "<", 0.1),)),
     Alarm(
         "r",

@@ -111,8 +111,8 @@ class Results:
     @cached_property
     def alarms(self) -> dict[str, list[Alarm]]:
         """The alarms that enough of each row's runs raise to be shown."""
-        known = {"clusters_found": self.labelled["clusters_found"], "n_clusters": self.settings["n_clusters"]}
-        values = self.diagnostics.assign(**known)
+        known = {name: self.labelled[name] for name in ("clusters_found", "epochs")}
+        values = self.diagnostics.assign(**known, n_clusters=self.settings["n_clusters"])
         raised = pd.DataFrame(
             {alarm.mark: [alarm.raised(run) for run in values.to_dict("records")] for alarm in ALARMS},
             index=values.index,

@@ -224,7 +224,8 @@ class Seeds:
             return {"status": "error", "message": str(error)}
         sizes = np.bincount(fit.labels, minlength=n_clusters)
         found = int(np.count_nonzero(sizes))
-        message = collapse({**diagnostics, "clusters_found": found, "n_clusters": n_clusters})
+        facts = {"clusters_found": found, "n_clusters": n_clusters, "epochs": plain["epochs"] or 0}
+        message = collapse({**diagnostics, **facts})
         stored, digest = _store(records.seed_folder(Path(self.job["out"]), seed), arrays)
         return {
             "status": "degenerate" if message else "ok",

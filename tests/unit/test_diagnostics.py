@@ -308,7 +308,7 @@ COLLAPSED = {
         "no day is expressed by others, C is dead: c_norm is 0, below 0.001",
     ),
     "M": (
-        {"diagnostics": {"code_occupancy": 1}},
+        {"diagnostics": {"code_occupancy": 1}, "epochs": 9},
         "one code stands for all days: code_occupancy is 1, below 2",
     ),
 }
@@ -328,7 +328,8 @@ def test_every_kind_of_collapse_has_been_tried():
 
 
 def test_where_one_cluster_is_asked_for_one_is_no_collapse(tmp_path):
-    assert run(tmp_path, Fit(np.zeros(N, int), diagnostics={"code_occupancy": 1}), n_clusters=1)["status"] == "ok"
+    fit = Fit(np.zeros(N, int), diagnostics={"code_occupancy": 1}, epochs=9)
+    assert run(tmp_path, fit, n_clusters=1)["status"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -337,10 +338,11 @@ def test_where_one_cluster_is_asked_for_one_is_no_collapse(tmp_path):
         {"embedding": np.full((N, 5), 0.3) + 4e-4 * random(N, 5)},
         {"self_expression": np.full((N, N), 1e-3)},
         {"self_expression": 0.9 * np.eye(N)},
-        {"diagnostics": {"code_occupancy": 2}},
+        {"diagnostics": {"code_occupancy": 2}, "epochs": 9},
+        {"diagnostics": {"code_occupancy": 1}, "epochs": 0},
         {"embedding": None, "self_expression": None, "diagnostics": {}, "history": {}},
     ],
-    ids=["untrained code", "weak C", "shrunk identity", "two codes", "labels alone"],
+    ids=["untrained code", "weak C", "shrunk identity", "two codes", "untrained codes", "labels alone"],
 )
 def test_what_is_weak_is_no_collapse(tmp_path, parts):
     assert run(tmp_path, healthy(**parts))["status"] == "ok"
