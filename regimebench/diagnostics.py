@@ -108,9 +108,17 @@ def _of_calendar(labels: np.ndarray, time: np.ndarray, n_clusters: int) -> dict[
 
 
 def _agreement(labels: np.ndarray, other: np.ndarray) -> float:
-    from sklearn.metrics import adjusted_rand_score
-
-    return adjusted_rand_score(labels, other)
+    """Return the adjusted Rand index, here without scikit-learn, whose import would count as time of the first fit."""
+    (_, rows), (_, columns) = (np.unique(each, return_inverse=True) for each in (labels, other))
+    table = np.zeros((rows.max() + 1, columns.max() + 1))
+    np.add.at(table, (rows, columns), 1)
+    days = table.sum()
+    both, first, second, every = (
+        np.sum(n * (n - 1)) / 2 for n in (table, table.sum(axis=1), table.sum(axis=0), days)
+    )  # pairs of days that are together
+    chance = first * second / every if every else 0.0
+    most = (first + second) / 2
+    return (both - chance) / (most - chance) if most != chance else 1.0
 
 
 def _norm_ratio(norms: object) -> float:

@@ -1,7 +1,11 @@
 """Diagnostics by hand, what must not break them, and collapse of each kind through the path of a real run."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from regimebench.alarms import ALARMS, collapse
 from regimebench.diagnostics import GROUPS, diagnose, grouped
@@ -71,6 +75,24 @@ def test_agreement_is_the_adjusted_rand_index():
     assert values["agreement_plain_cut"] == 1
     # pairs together: 6 in one, 7 in the other, 4 in both, 15 in all: (4 - 2.8) / (6.5 - 2.8)
     assert values["agreement_argmax"] == pytest.approx(1.2 / 3.7)
+
+
+@pytest.mark.parametrize("k", [(2, 2), (3, 7), (1, 1), (1, 3), (40, 40), (40, 2)])
+def test_agreement_equals_that_of_scikit_learn(k):
+    one, other = (np.random.default_rng(i).integers(k[i], size=40) if k[i] < 40 else np.arange(40) for i in (0, 1))
+    expected = adjusted_rand_score(one, other)
+    assert found(40, one, other_labels={"x": other})["agreement_x"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_fit_without_self_expression_is_examined_without_heavy_imports():
+    code = (
+        "import sys; from regimebench.diagnostics import diagnose; from regimebench.method import Fit; "
+        "import numpy as np; t = np.datetime64('2021-01-01') + np.arange(9); z = np.arange(9) % 2; "
+        "diagnose(Fit(z, embedding=np.ones((9, 5)), other_labels={'x': z}), t, 2); "
+        "print([m for m in ('sklearn', 'scipy', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 # Embedding
