@@ -100,14 +100,14 @@ def page() -> str:
 Written by `python -m benchmarks.post_processing`. Do not edit.
 
 Days in a union of {k} subspaces of {DIMENSIONS} dimensions in {WIDTH}, {min(SIZES)} to {max(SIZES)} days each,
-{sum(SIZES)} in all; a day's own part has length 2 on average, noise the standard deviation shown in each column. C is the
-ridge solution of ||X - C X||^2 + {WEIGHT:g} ||C||^2, the same for all rows; no network is involved, so the table says what
-the constants between C and labels do, not what any method reaches. Presets are the constants of official codes
+{sum(SIZES)} in all; a day's own part has length 2 on average, noise the standard deviation shown in each column.
+C is the ridge solution of ||X - C X||^2 + {WEIGHT:g} ||C||^2, the same for all rows. No network is involved: the table
+says what the constants between C and labels do, not what any method reaches. Presets are constants of official codes
 ([methods/blocks/spectral.py](../methods/blocks/spectral.py)); all methods here share `{DEFAULT}`.
 
 Each cell: adjusted Rand index with the truth, median (range) over {DRAWS} data sets and {CUTS} seeds of the
-discretisation, which official codes leave unseeded; then the least index between two of the {CUTS} cuts of one affinity,
-median over data sets.
+discretisation, which official codes leave unseeded; then the least index between two of the {CUTS} cuts of one
+affinity, median over data sets.
 
 {tabulate(rows, head, tablefmt="pipe", disable_numparse=True)}
 

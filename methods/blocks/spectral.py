@@ -220,7 +220,7 @@ def leading(A: np.ndarray, count: int, by_size: bool = False) -> tuple[np.ndarra
     return values[last], vectors[:, last]
 
 
-def raw_least_squares(x: np.ndarray, ridge: float = 1e-3, centred: bool = True) -> np.ndarray:
+def raw_least_squares(x: np.ndarray, ridge: float = 1e-3, centred: bool = False) -> np.ndarray:
     """Return the C that least squares give for the data themselves.
 
     Parameters
@@ -228,9 +228,10 @@ def raw_least_squares(x: np.ndarray, ridge: float = 1e-3, centred: bool = True) 
     x : ndarray of float, shape (n_days, d)
         Days as rows.
     ridge : float
-        Weight of ||C||^2 beside ||x - C x||^2, as a share of the largest squared singular value of ``x``.
+        Weight of ||C||^2 beside ||x - C x||^2, as a share of the largest squared singular value of ``x``. The oracle
+        of the planted subspaces has the same.
     centred : bool
-        Take the mean day off first: scaled to [0, 1], all days share one large component, which says nothing.
+        Take the mean day off first.
 
     Returns
     -------
