@@ -94,7 +94,7 @@ class SubspaceDiscriminator(nn.Module):
         return torch.stack([hinge(real, fake, self.margin) for real, fake in self.energies(Z)]).mean()
 
     def fake_energy(self, Z: Tensor) -> Tensor:
-        """Return L_a, what the network minimises: the mean over clusters of the mean energy of fakes (DASC, Eq. 9)."""
+        """Return L_a, which the network lowers: mean over clusters of the mean energy of fakes (DASC, section 3.4)."""
         return torch.stack([fake.mean() for _, fake in self.energies(Z)]).mean()
 
     def scaled(self, Z: Tensor) -> Tensor:

@@ -49,12 +49,12 @@ class Subspaces(nn.Module):
         return normalize(self.U * self.used, dim=1)
 
     def overlap(self) -> Tensor:
-        """Return R1, the sum of ``||U_i' U_j||_F^2`` over all ordered pairs of two bases (DASC, Eq. 6)."""
+        """Return R1, the sum of ``||U_i' U_j||_F^2`` over all ordered pairs of two bases (DASC, section 3.3)."""
         products = self._products().square()
         return products.sum() - products.diagonal(dim1=0, dim2=1).sum()
 
     def skewness(self) -> Tensor:
-        """Return R2, the sum of ``||U_i' U_i - I||_F^2`` over the bases (DASC, Eq. 7)."""
+        """Return R2, the sum of ``||U_i' U_i - I||_F^2`` over the bases (DASC, section 3.3)."""
         own = self._products().diagonal(dim1=0, dim2=1).permute(2, 0, 1)
         return (own - torch.diag_embed(self.used[:, 0].to(own.dtype))).square().sum()
 
@@ -84,7 +84,7 @@ def qr_basis(members: Tensor, rank: int) -> Tensor:
 
 
 def residual_energy(z: Tensor, U: Tensor) -> Tensor:
-    """Return ``||z - U U' z||^2`` for each day (DASC, Eq. 4).
+    """Return ``||z - U U' z||^2`` for each day (DASC, section 3.3).
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def closest(energies: Tensor, n: int) -> Tensor:
 
 
 def hinge(real: Tensor, fake: Tensor, margin: float) -> Tensor:
-    """Return what the bases minimise: small energies of real days, those of fakes of at least ``margin`` (DASC, Eq. 5).
+    """Return what the bases minimise, for low energies of real days and fakes beyond a margin (DASC, section 3.3).
 
     Parameters
     ----------
