@@ -138,8 +138,7 @@ def _scaled(embedding: np.ndarray) -> np.ndarray:
 
 def _of_embedding(Z: np.ndarray) -> dict[str, float]:
     """Return spread ||Z - mean|| / ||Z||, spectra of Z and of Z - mean, twins and the share of constant units."""
-    high, low = Z.max(axis=0), Z.min(axis=0)
-    found = {"dead_units": np.mean(high - low <= ROUNDING * np.maximum(high, -low)), "spread": 0.0}
+    found = {"dead_units": np.mean(np.ptp(Z, axis=0) <= ROUNDING), "spread": 0.0}  # the largest number in Z is 1
     if min(Z.shape[0] - 2, Z.shape[1] - CROWDED) > 0:
         found["twins"] = _twins(Z)
     if not Z.any():
@@ -163,7 +162,7 @@ def _spectrum(Z: np.ndarray) -> tuple[float, float]:
 def _entropy(share: np.ndarray) -> float:
     """Return -sum p ln p in nats, 0 ln 0 = 0."""
     share = share[share > 0]
-    return -np.sum(share * np.log(share))
+    return 0.0 - np.sum(share * np.log(share))
 
 
 def _twins(Z: np.ndarray) -> float:

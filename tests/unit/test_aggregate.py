@@ -69,7 +69,9 @@ def made(tmp_path):
     runs = [run for run in runs if run[0][0] != "("] + [("broken", 0, "timeout"), ("broken", 1, "error")]
     frame = pd.DataFrame(runs, columns=["address", "seed", "status"])
     parameters = [1234 if address == "alpha" else None for address, *_ in runs]
-    frame = frame.assign(message=None, seconds=2.0, peak_rss_mib=100.0, n_parameters=parameters, clusters_found=3.0, epochs=1.0)
+    frame = frame.assign(
+        message=None, seconds=2.0, peak_rss_mib=100.0, n_parameters=parameters, clusters_found=3.0, epochs=1.0
+    )
     frame.loc[frame["status"] != "ok", ["seconds", "clusters_found"]] = [0.0, np.nan]
     frame.to_csv(tmp_path / "runs.csv", index=False)
     (tmp_path / "printed.yaml").write_text(yaml.safe_dump(PRINTED))
