@@ -1,4 +1,4 @@
-"""Normalised cut by k-means on eigenvectors (Ng, Jordan and Weiss, NeurIPS 2001), where that is a method's own label step.
+"""Normalised cut by k-means on eigenvectors (Ng, Jordan and Weiss, NeurIPS 2001): the label step of some methods.
 
 Methods whose source leaves a self-expression matrix share :mod:`methods.blocks.spectral` instead.
 """

@@ -1,0 +1,69 @@
+"""The parts of PRO-DSC's loss: coding rate, self-expression by a Sinkhorn matrix, block-diagonal regulariser."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.linalg import eigh
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from methods.blocks.spectral import DENSE_DAYS, leading
+
+SHORTEST = 0.01
+
+
+def unit_codes(codes: Tensor) -> Tensor:
+    """Scale codes to length 1, but stretch none by more than 100: where a day is zero, its gradient stays finite."""
+    return normalize(codes, eps=SHORTEST)
+
+
+def coding_rate(Z: Tensor, eps: float) -> Tensor:
+    """Return 1/2 logdet(I + d / (N eps) Z'Z) for N codes of length 1 in d dimensions: large where they fill the space.
+
+    The determinant is that of the smaller matrix, d x d.
+    """
+    N, d = Z.shape
+    gram = torch.eye(d, dtype=Z.dtype, device=Z.device) + d / (N * eps) * Z.T @ Z
+    return torch.linalg.cholesky(gram).diagonal().log().sum()
+
+
+def self_expression(Y: Tensor, eta: float) -> Tensor:
+    """Return C, row i the coefficients of day i: zero diagonal, sizes by one row normalisation of exp(|YY'| / eta).
+
+    It is N times a matrix whose rows a Sinkhorn iteration has made sum to 1 / N; the official code stops before the
+    columns. So this is a softmax of each row. The signs are those of YY'.
+    """
+    products = Y @ Y.T
+    sizes = torch.softmax(products.abs() / eta, dim=1)
+    return (sizes * products.detach().sign()).masked_fill(torch.eye(len(Y), dtype=torch.bool, device=Y.device), 0)
+
+
+def graph(C: Tensor) -> Tensor:
+    """Return the affinity (|C| + |C|') / 2."""
+    return (C.abs() + C.abs().T) / 2
+
+
+def block_diagonal(C: Tensor, k: int) -> Tensor:
+    """Return tr(L'W) / N, L the Laplacian of the graph, W = UU' of the k eigenvectors with the smallest eigenvalues.
+
+    It is 0 exactly where the graph has k components. W is computed anew each time and has no gradient.
+    """
+    A = graph(C)
+    L = torch.diag(A.sum(dim=1)) - A
+    U = torch.as_tensor(smallest(L.detach().double().cpu().numpy(), k), dtype=L.dtype, device=L.device)
+    return (U * (L @ U)).sum() / len(C)
+
+
+def smallest(L: np.ndarray, k: int) -> np.ndarray:
+    """Return the eigenvectors of a Laplacian with the ``k`` smallest eigenvalues, shape (n_days, k)."""
+    k = min(k, len(L))
+    if len(L) <= DENSE_DAYS:
+        return eigh(L, subset_by_index=(0, k - 1))[1]
+    largest = 2 * L.diagonal().max()  # no eigenvalue is larger
+    return leading(largest * np.eye(len(L)) - L, k)[1]
+
+
+def left_over(Z: Tensor, C: Tensor) -> Tensor:
+    """Return ||Z - C Z||^2 / (2 N)."""
+    return (Z - C @ Z).square().sum() / (2 * len(Z))
