@@ -61,10 +61,12 @@ ROWS = (
     _dsc("dsc/cnn_encoder"),
     _dsc("dsc/cnn_autoencoder"),
     _dsc("dsc/cnn_lstm_encoder"),
+    Row("dsc_net", "auto-encoder", {"pretrain_steps": MANY}),
+    Row("dsc_net", "self-expression", {"pretrain_steps": 0, "fine_tune_steps": MANY}),
 )
 
 
-ALIKE = {"dtc/cid", "dtc/cor", "dtc/acf", "dtc/heatmap", "dtc/days", "dtcr/days"}
+ALIKE = {"dtc/cid", "dtc/cor", "dtc/acf", "dtc/heatmap", "dtc/days", "dtcr/days", "dsc_net/l1"}
 """Variants whose steps are those of a row but for a small part, or for shorter series."""
 
 

@@ -81,7 +81,7 @@ class Task:
     @property
     def batch_size(self) -> int:
         """Days per step; all days where the method has no batches."""
-        return min(self.chosen["batch_size"] or self.shape[0], self.shape[0])
+        return min(self.chosen.get("batch_size") or self.shape[0], self.shape[0])
 
 
 class StepClock:
