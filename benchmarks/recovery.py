@@ -70,7 +70,8 @@ CLAIMS = {
 """The families whose mechanism a trained network claims; a variant without an entry claims what its plugin claims.
 
 DEC: clusters about centres in a code. Convolutions and shape distances along the grid: a pattern wherever it is.
-Models of sequences of days: how the state moves; the published DSC has sequences of one day. Self-expression: subspaces.
+Models of sequences of days: how the state moves; the published DSC has sequences of one day.
+Self-expression: subspaces.
 """
 
 
