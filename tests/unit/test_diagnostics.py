@@ -158,8 +158,8 @@ def test_few_dimensions_and_few_days_have_no_twins_to_speak_of():
 
 
 def test_dead_units_are_those_that_never_change():
-    Z = random(50, 4).astype(np.float32)
-    Z[:, 0], Z[:, 1] = 0, 10
+    Z = random(50, 4)
+    Z[:, 0], Z[:, 1] = 0, 10 + 1e-8 * Z[:, 1]
     Z[:, 2] *= 1e-4
     assert found(embedding=Z)["dead_units"] == 0.5
     assert found(embedding=Z - Z.mean(axis=0))["dead_units"] == 0.5, "what is left of them are rounding errors"

@@ -50,7 +50,7 @@ def misbehaving(project):
 def test_a_run_ends_in_tables_and_a_page_and_a_second_run_does_nothing(project):
     output = project.run()
     assert f"Tables: {project.results}/tables/" in output
-    for protocol in ("paper", "standard", "truth"):
+    for protocol in ("paper", "standard", "truth", "diagnostics"):
         text = project.table(protocol)
         assert "| kmeans " in text
         assert "2/2 ok" in text
