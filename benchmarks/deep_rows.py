@@ -15,6 +15,7 @@ CODE_OF_DEC = {"layer_steps": 0, "joint_steps": 0, **SELF_TRAINING}
 DSC = {"pretrain_steps": 0, **SELF_TRAINING}
 DTC = {"pretrain_epochs": 0, "epochs": MANY, "tol": 0.0, "n_init": 1}
 DTCR = {"max_iter": MANY}
+EXPRESSION_OF_DASC = {"pretrain_steps": 0, "express_steps": MANY, "batch_size": MANY}
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,23 @@ ROWS = (
     _dsc("dsc/cnn_lstm_encoder"),
     Row("dsc_net", "auto-encoder", {"pretrain_steps": MANY}),
     Row("dsc_net", "self-expression", {"pretrain_steps": 0, "fine_tune_steps": MANY}),
+    Row("dasc", "auto-encoder", {"pretrain_steps": MANY}),
+    Row("dasc", "self-expression", EXPRESSION_OF_DASC),
+    Row("dsc_dag", "self-expression", EXPRESSION_OF_DASC),
 )
 
 
-ALIKE = {"dtc/cid", "dtc/cor", "dtc/acf", "dtc/heatmap", "dtc/days", "dtcr/days", "dsc_net/l1"}
+ALIKE = {
+    "dtc/cid",
+    "dtc/cor",
+    "dtc/acf",
+    "dtc/heatmap",
+    "dtc/days",
+    "dtcr/days",
+    "dsc_net/l1",
+    "dasc/paper",
+    "dasc/code_score",
+}
 """Variants whose steps are those of a row but for a small part, or for shorter series."""
 
 

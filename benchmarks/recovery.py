@@ -66,6 +66,8 @@ CLAIMS = {
     "dsc/cnn_encoder": ("waves",),
     "dsc/cnn_autoencoder": ("waves",),
     "dsc_net": ("subspaces",),
+    "dasc": ("subspaces",),
+    "dsc_dag": ("subspaces",),
 }
 """The families whose mechanism a trained network claims; a variant without an entry claims what its plugin claims.
 
