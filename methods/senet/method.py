@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from methods.blocks.components import components, unit_rows
+from methods.blocks.kmeans_cut import kmeans_cut
 from methods.blocks.seeding import generator, reproducible
-from methods.blocks.spectral import labelings
+from methods.blocks.spectral import cut, plain_affinity, raw_least_squares
 from methods.blocks.training import batches, train
 from methods.senet.graph import neighbour_labels
 from methods.senet.network import SENet, batch_loss, exact_coefficients
@@ -31,10 +32,18 @@ class Plugin(Method):
         else:
             with reproducible(self.seed, self.device):
                 C, found = self._learnt(torch.tensor(x, dtype=torch.float32, device=self.device))
-        labels, others = labelings(C, cube.table, self.n_clusters, self.seed)
+        others = {
+            "plain_cut": cut(plain_affinity(C), self.n_clusters, self.seed),
+            "raw_data": self._cut(raw_least_squares(cube.table)),
+        }
+        return Fit(labels=self._cut(C), embedding=x, self_expression=C, other_labels=others, **found)
+
+    def _cut(self, C: np.ndarray) -> np.ndarray:
+        """Return the labels of C by either of the official label steps."""
+        p = SimpleNamespace(**self.params)
         if p.neighbours:
-            labels = neighbour_labels(C, self.n_clusters, self.seed, p.neighbours, p.n_vectors, p.non_zeros)
-        return Fit(labels=labels, embedding=x, self_expression=C, other_labels=others, **found)
+            return neighbour_labels(C, self.n_clusters, self.seed, p.neighbours, p.n_vectors, p.non_zeros)
+        return kmeans_cut(plain_affinity(unit_rows(C)), self.n_clusters, self.seed)
 
     def _learnt(self, x: Tensor) -> tuple[np.ndarray, dict[str, object]]:
         """Return C by the networks, and what is to be told of their training."""
