@@ -132,7 +132,7 @@ def test_labels_are_kmeans_on_the_codes_or_their_likeliest_category(days):
 def test_training_brings_generated_days_near_the_days_with_codes_that_are_found_again():
     cube, _ = planted(n_days=60, n_clusters=3, noise=0.2)
     before = fit("clustergan/untrained", cube, n_clusters=3)
-    found = fit("clustergan", cube, n_clusters=3, learning_rate=1e-3, steps=150, critic_steps=2, batch_size=32)
+    found = fit("clustergan", cube, n_clusters=3, learning_rate=1e-3, steps=300, critic_steps=3, batch_size=32)
     assert before.diagnostics["nearest_generated"] > 3
     assert found.diagnostics["nearest_generated"] < 0.6 * before.diagnostics["nearest_generated"]
     assert found.history["category_code"][-1] < 0.2 * found.history["category_code"][0]
