@@ -31,13 +31,15 @@ class Components:
     mean: np.ndarray
 
 
-def components(table: np.ndarray, count: int | None = None) -> Components:
+def components(table: np.ndarray, count: int | None = None, centred: bool = True) -> Components:
     """Return the ``count`` leading components of the days, or all; never more than days or columns.
+
+    Without ``centred`` the days are seen from zero, and ``mean`` is zero.
 
     They come from the smaller of the two matrices of products, days by days or columns by columns, so nothing is larger
     than the table.
     """
-    mean = table.mean(axis=0, dtype=np.float64)
+    mean = table.mean(axis=0, dtype=np.float64) * centred
     x = table - mean
     n, d = x.shape
     r = min(n, d) if count is None else min(n, d, count)

@@ -8,7 +8,7 @@ from scipy.linalg import eigh
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from methods.blocks.spectral import DENSE_DAYS, leading
+from methods.blocks.spectral import DENSE_DAYS, leading, plain_affinity
 
 SHORTEST = 0.01
 
@@ -39,29 +39,26 @@ def self_expression(Y: Tensor, eta: float) -> Tensor:
     return (sizes * products.detach().sign()).masked_fill(torch.eye(len(Y), dtype=torch.bool, device=Y.device), 0)
 
 
-def graph(C: Tensor) -> Tensor:
-    """Return the affinity (|C| + |C|') / 2."""
-    return (C.abs() + C.abs().T) / 2
-
-
 def block_diagonal(C: Tensor, k: int) -> Tensor:
-    """Return tr(L'W) / N, L the Laplacian of the graph, W = UU' of the k eigenvectors with the smallest eigenvalues.
+    """Return tr(L'W) / N, L the Laplacian of A = (|C| + |C|') / 2, W = UU' of its k smallest eigenvectors.
 
-    It is 0 exactly where the graph has k components. W is computed anew each time and has no gradient.
+    It is 0 exactly where the graph has k components. W is computed anew each time and has no gradient. The trace needs
+    no matrix but |C|: sum_i a_i ||u_i||^2 - tr(U'|C|U) with the row sums a of A.
     """
-    A = graph(C)
-    L = torch.diag(A.sum(dim=1)) - A
-    U = torch.as_tensor(smallest(L.detach().double().cpu().numpy(), k), dtype=L.dtype, device=L.device)
-    return (U * (L @ U)).sum() / len(C)
+    sizes = C.abs()
+    U = torch.as_tensor(smallest(plain_affinity(sizes.detach().cpu().numpy()), k), dtype=C.dtype, device=C.device)
+    degrees = (sizes.sum(dim=0) + sizes.sum(dim=1)) / 2
+    return (degrees @ U.square().sum(dim=1) - (U * (sizes @ U)).sum()) / len(C)
 
 
-def smallest(L: np.ndarray, k: int) -> np.ndarray:
-    """Return the eigenvectors of a Laplacian with the ``k`` smallest eigenvalues, shape (n_days, k)."""
-    k = min(k, len(L))
-    if len(L) <= DENSE_DAYS:
-        return eigh(L, subset_by_index=(0, k - 1))[1]
-    largest = 2 * L.diagonal().max()  # no eigenvalue is larger
-    return leading(largest * np.eye(len(L)) - L, k)[1]
+def smallest(A: np.ndarray, k: int) -> np.ndarray:
+    """Return the eigenvectors of a graph's Laplacian with the ``k`` smallest eigenvalues, shape (n_days, k)."""
+    degrees, k = A.sum(axis=1), min(k, len(A))
+    shift = 2 * degrees.max()  # no eigenvalue of the Laplacian is larger
+    if len(A) <= DENSE_DAYS:
+        return eigh(np.diag(degrees) - A, subset_by_index=(0, k - 1))[1]
+    np.fill_diagonal(A, A.diagonal() + shift - degrees)
+    return leading(A, k)[1]
 
 
 def left_over(Z: Tensor, C: Tensor) -> Tensor:

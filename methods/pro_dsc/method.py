@@ -52,7 +52,7 @@ class Plugin(Method):
 
     def _fit(self, cube: Cube) -> Fit:
         p, k = SimpleNamespace(**self.params), self.n_clusters
-        x = unit_rows(components(cube.table, k * p.subspace_dim).scores)
+        x = unit_rows(components(cube.table, k * p.subspace_dim, p.centred).scores)
         x = torch.tensor(x, dtype=torch.float32, device=self.device)
         heads = Heads(x.shape[1], p.hidden, k * p.subspace_dim)
         initialise(heads, variance_scaling, generator(self.seed, "weights"))

@@ -107,6 +107,9 @@ def test_components_are_a_rotation_of_the_days_about_their_mean(rng):
         found = components(x)
         np.testing.assert_allclose(found.mean + found.scores @ found.axes, x, atol=1e-10)
         np.testing.assert_allclose(found.scores @ found.scores.T, (x - x.mean(0)) @ (x - x.mean(0)).T, atol=1e-10)
+        np.testing.assert_allclose(
+            components(x, centred=False).scores @ components(x, centred=False).axes, x, atol=1e-10
+        )
         few = components(x, 3)
         U, S, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
         np.testing.assert_allclose(np.abs(few.scores), np.abs(U[:, :3] * S[:3]), atol=1e-7)
