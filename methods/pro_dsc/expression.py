@@ -35,8 +35,8 @@ def self_expression(Y: Tensor, eta: float) -> Tensor:
     columns. So this is a softmax of each row. The signs are those of YY'.
     """
     products = Y @ Y.T
-    sizes = torch.softmax(products.abs() / eta, dim=1)
-    return (sizes * products.detach().sign()).masked_fill(torch.eye(len(Y), dtype=torch.bool, device=Y.device), 0)
+    signs = products.detach().sign().fill_diagonal_(0)
+    return torch.softmax(products.abs() / eta, dim=1) * signs
 
 
 def block_diagonal(C: Tensor, k: int) -> Tensor:
