@@ -67,6 +67,15 @@ ROWS = (
     Row("dasc", "auto-encoder", {"pretrain_steps": MANY}),
     Row("dasc", "self-expression", EXPRESSION_OF_DASC),
     Row("dsc_dag", "self-expression", EXPRESSION_OF_DASC),
+    Row("edesc", "auto-encoder", {"pretrain_steps": MANY}),
+    Row("edesc", "clustering", {"pretrain_steps": 0, "epochs": MANY, "n_init": 1}),
+    Row("pro_dsc", "joint", {"warm_up": 0, "epochs": MANY}),
+    Row("senet", "training", {"steps": MANY}),
+    Row("clustergan", "game", {"steps": MANY}, least=12),
+    Row("clustergan/conv", "game", {"steps": MANY}, least=12),
+    Row("infogan", "game", {"steps": MANY}, least=4),
+    Row("infogan/conv", "game", {"steps": MANY}, least=4),
+    Row("infogan/published_code", "game", {"steps": MANY}, least=4),
 )
 
 
@@ -80,6 +89,12 @@ ALIKE = {
     "dsc_net/l1",
     "dasc/paper",
     "dasc/code_score",
+    "edesc/linear",
+    "edesc/published_code",
+    "pro_dsc/hidden_layer",
+    "senet/published_graph",
+    "clustergan/argmax",
+    "clustergan/published_code",
 }
 """Variants whose steps are those of a row but for a small part, or for shorter series."""
 

@@ -36,11 +36,12 @@ Made by `python -m benchmarks.deep_speed`; do not edit.
 
 {facts}
 
-{size}, k = 7. An epoch is one pass over all days. Median [least, largest] of {repeats} runs.
-Each run is a fresh process with the environment that a fit gets (threads, allocator) and deterministic kernels, as fits
-have, the two frameworks in turn; the ratio is taken within each turn. The first {warm_up} steps are not timed; then
-steps are timed for at least {seconds} s and scaled to an epoch. Peak: resident memory of the process during the timed
-steps, the largest of the runs, with the framework, the data and the optimiser's state. How:
+{size}, k = 7. A step is one update by one optimiser: of two networks that play against each other, each has its own,
+and the mean over both is shown. An epoch is as many steps as show each day once. Median [least, largest] of {repeats}
+runs. Each run is a fresh process with the environment that a fit gets (threads, allocator) and deterministic kernels,
+as fits have, the two frameworks in turn; the ratio is taken within each turn. The first {warm_up} steps are not
+timed; then steps are timed for at least {seconds} s and scaled to an epoch. Peak: resident memory of the process
+during the timed steps, the largest of the runs, with the framework, the data and the optimiser's state. How:
 `benchmarks/training_time.py`.
 
 {table}
@@ -109,6 +110,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 def line(row: Row, found: Measurements, given: argparse.Namespace) -> list[str]:
     """Return one line of the table."""
     cells = [f"`{row.address}`", row.what, str(tasks(row, given)["torch"].batch_size)]
+    cells.append(spread([it["seconds_per_epoch"] * it["epochs"] / it["steps"] for it in found["torch"]], 3))
     cells += [spread([it["seconds_per_epoch"] for it in found[side]], 3) if side in found else "" for side in SIDES]
     cells.append(spread(ratios(found), 2) if "keras" in found else "no Keras model")
     return cells + [f"{max(it['peak_rss_mib'] for it in found[side]):,.0f}" if side in found else "" for side in SIDES]
@@ -130,7 +132,15 @@ def about(threads: int) -> dict[str, str]:
 def report(rows: Sequence[tuple[Row, Measurements]], given: argparse.Namespace) -> str:
     """Return the page."""
     size = " x ".join(map(str, shape(given))) + " values (days, rows, columns, variables)"
-    header = ["method", "phase", "days per step", "torch, s per epoch", "Keras, s per epoch", "Keras / torch"]
+    header = [
+        "method",
+        "phase",
+        "days per step",
+        "torch, s per step",
+        "torch, s per epoch",
+        "Keras, s per epoch",
+        "Keras / torch",
+    ]
     header += ["torch, peak MiB", "Keras, peak MiB"]
     table = tabulate([line(row, found, given) for row, found in rows], header, "github", disable_numparse=True)
     facts = "\n".join(f"- {name}: {value}" for name, value in about(given.threads).items())
