@@ -193,7 +193,7 @@ class Probe:
         self.fit()  # known, or a first fit: the libraries that one loads are not memory for days
         peaks = {MANY_DAYS: self.peak_mib(MANY_DAYS)}
         if peaks[MANY_DAYS] >= SMALL_MIB:
-            peaks |= {days: self.peak_mib(days) for days in (MANY_DAYS // 2, MANY_DAYS // 4)}
+            peaks[MANY_DAYS // 2] = self.peak_mib(MANY_DAYS // 2)
         found = growth(peaks)
         shown = ", ".join(f"{days} days {peak:.0f} MiB" for days, peak in sorted(peaks.items()))
         advice = {
@@ -227,11 +227,12 @@ def growth(peaks: dict[int, float]) -> str:
     Parameters
     ----------
     peaks : dict of int to float
-        Peak memory at some number of days, n, and, if that peak is large, at n/2 and n/4.
+        Peak memory at some number of days, n, and, if that peak is large, at n/2.
     """
     if len(peaks) == 1:
         return "linear"
-    low, middle, high = (peaks[days] for days in sorted(peaks))
-    # For a + b n + c n^2 the constant and the linear part cancel in this difference, and 3/8 of c n^2 remain.
-    square = ((high - middle) - 2 * (middle - low)) * 8 / 3
+    middle, high = (peaks[days] for days in sorted(peaks))
+    # Of a + b n + c n^2 the linear part cancels in this difference, and (c n^2) / 2 - a remains: at least so much of
+    # the peak is quadratic. A third number of days would tell a as well, but multiply what peaks vary by.
+    square = 2 * (high - 2 * middle)
     return "quadratic" if square > max(SMALL_MIB, SHARE * high) else "linear"
