@@ -88,14 +88,14 @@ def run(address: str, draw: int) -> dict[str, object]:
     }
 
 
-def fit_missing(csv: Path, jobs: int) -> None:
-    """Fit what ``csv`` lacks, each fit on one thread, and add the rows as they come."""
+def fit_missing(csv: Path, chosen: list[str], jobs: int) -> None:
+    """Fit what ``csv`` lacks of some rows, each fit on one thread, and add the rows as they come."""
     known = read(csv)
     done = set(zip(known["address"], known["draw"], strict=True)) if len(known) else set()
     rows = known.to_dict("records")
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # before the new processes load numpy and torch
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        waiting = [pool.submit(run, *job) for job in product([ORACLE, *addresses()], DRAWS) if job not in done]
+        waiting = [pool.submit(run, *job) for job in product(chosen, DRAWS) if job not in done]
         for future in tqdm(as_completed(waiting), total=len(waiting), desc="fits", disable=not waiting):
             rows.append(future.result())
             write(csv, pd.DataFrame(rows))
@@ -179,14 +179,14 @@ def main() -> None:
     """Fit what is missing, and write ``docs/recovery-subspaces.csv`` and ``docs/recovery-subspaces.md``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fits at a time (default: one per core)")
-    parser.add_argument("--only", nargs="+", choices=addresses(), help="forget these rows first, and fit them again")
+    parser.add_argument("--only", nargs="+", choices=addresses(), help="fit these again, and nothing else")
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
     chosen = parser.parse_args()
     csv = chosen.docs / "recovery-subspaces.csv"
     if chosen.only:
         known = read(csv)
         write(csv, known[~known["address"].isin(chosen.only)])
-    fit_missing(csv, chosen.jobs)
+    fit_missing(csv, chosen.only or [ORACLE, *addresses()], chosen.jobs)
     with replacing(chosen.docs / "recovery-subspaces.md") as temporary:
         temporary.write_text(page(csv))
 
