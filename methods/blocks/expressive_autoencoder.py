@@ -1,4 +1,4 @@
-"""A convolutional auto-encoder that decodes C Z in place of Z (DSC-Net, DASC), with the days of one cube.
+"""A convolutional auto-encoder that decodes C Z in place of Z (DASC, DSC-DAG), with the days of one cube.
 
 All days are in one batch, because row i of C belongs to day i.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import repeat
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from methods.blocks.conv_autoencoder import ConvAutoencoder
 from methods.blocks.initialisers import glorot_uniform, initialise
 from methods.blocks.seeding import generator
 from methods.blocks.self_expression import SelfExpression, residual
+from methods.blocks.spectral import labelings, raw_least_squares, spectral_labels
 from methods.blocks.training import Progress, batches, train
 from regimebench.method import Cube
 
@@ -125,6 +128,57 @@ class ExpressiveAutoencoder(nn.Module):
             progress=progress,
         )
 
+    def prepare(self, p: SimpleNamespace, seed: int, progress: Progress) -> dict[str, list[float]]:
+        """Train as far as a game begins: :meth:`pretrain`, then :meth:`express`, each if it has steps.
+
+        Parameters
+        ----------
+        p : SimpleNamespace
+            ``pretrain_steps``, ``batch_size``, ``express_steps``, ``learning_rate``, ``weights`` and ``penalty``.
+        seed : int
+            Of the run, for the order of days.
+        progress : callable
+            See :func:`methods.blocks.training.train`.
+
+        Returns
+        -------
+        dict of str to list of float
+            Loss terms, and ``embedding_norm`` after each of the two.
+        """
+        history = {}
+        if p.pretrain_steps:
+            order = generator(seed, "order of days")
+            history |= self.pretrain(p.pretrain_steps, p.learning_rate, p.batch_size, order, progress)
+        norms = [self.codes().norm().item()]
+        if p.express_steps:
+            history |= self.express(p.express_steps, p.learning_rate, p.weights, p.penalty, progress)
+            norms.append(self.codes().norm().item())
+        return history | {"embedding_norm": norms}
+
+    def labelled(self, cube: Cube, n_clusters: int, seed: int, trained: bool) -> dict[str, Any]:
+        """Return the labels and what they come from, as fields of a fit.
+
+        Parameters
+        ----------
+        cube : Cube
+            As at the start.
+        n_clusters, seed : int
+            As in the method contract.
+        trained : bool
+            Whether C was; otherwise it is that of least squares on the codes.
+        """
+        Z = self.codes().cpu().numpy()
+        C = self.coefficients() if trained else raw_least_squares(Z)
+        labels, others = labelings(C, cube.table, n_clusters, seed)
+        return {
+            "labels": labels,
+            "embedding": Z,
+            "self_expression": C,
+            "reconstruction": self.reconstruction(cube, trained),
+            "other_labels": others,
+            "stop_reason": "step limit reached" if trained else "no steps asked for",
+        }
+
     @torch.no_grad()
     def codes(self) -> Tensor:
         """Return the codes of all days, shape (n_days, code)."""
@@ -134,6 +188,10 @@ class ExpressiveAutoencoder(nn.Module):
     def coefficients(self) -> np.ndarray:
         """Return C, shape (n_days, n_days)."""
         return self.expression.matrix.cpu().numpy()
+
+    def cut(self, n_clusters: int, seed: int) -> np.ndarray:
+        """Return the labels that C gives now, shape (n_days,)."""
+        return spectral_labels(self.coefficients(), n_clusters, seed)
 
     @torch.no_grad()
     def reconstruction(self, cube: Cube, expressed: bool) -> np.ndarray:

@@ -93,6 +93,10 @@ class SubspaceDiscriminator(nn.Module):
         """Return what the bases minimise but for their penalties: the mean over clusters of :func:`hinge`."""
         return torch.stack([hinge(real, fake, self.margin) for real, fake in self.energies(Z)]).mean()
 
+    def penalties(self, weight: float) -> dict[str, Tensor]:
+        """Return R1 and R2, what keeps bases apart and their columns at right angles, times ``weight``."""
+        return {"overlap": weight * self.subspaces.overlap(), "skewness": weight * self.subspaces.skewness()}
+
     def fake_energy(self, Z: Tensor) -> Tensor:
         """Return L_a, which the network lowers: mean over clusters of the mean energy of fakes (DASC, section 3.4)."""
         return torch.stack([fake.mean() for _, fake in self.energies(Z)]).mean()
@@ -175,6 +179,11 @@ def play(
         for name, series in losses.items():
             history.setdefault(name, []).extend(series)
     return history, {"discarded_labelings": float(discarded)}
+
+
+def joined(before: dict[str, list[float]], game: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return one history of what came before a game and of the game: terms that both have go on."""
+    return {name: before.get(name, []) + game.get(name, []) for name in before | game}
 
 
 def gradient_share(part: Tensor, rest: Tensor, Z: Tensor) -> float:

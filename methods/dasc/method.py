@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from methods.blocks.expressive_autoencoder import ExpressiveAutoencoder
 from methods.blocks.gan import Player, alternate
+from methods.blocks.gan_networks import count
 from methods.blocks.seeding import generator, reproducible
-from methods.blocks.spectral import labelings, raw_least_squares, spectral_labels
-from methods.blocks.subspace_game import SubspaceDiscriminator, gradient_share, once_per_round, play
+from methods.blocks.subspace_game import SubspaceDiscriminator, gradient_share, joined, once_per_round, play
 from regimebench.method import Cube, Fit, Method
 
 
@@ -27,22 +26,17 @@ class Plugin(Method):
     def _fit(self, cube: Cube) -> Fit:
         p = SimpleNamespace(**self.params)
         G, D = self._players(cube)
-        history, diagnostics = self._train(G, D)
-        Z = G.codes().cpu().numpy()
-        C = G.coefficients() if p.express_steps else raw_least_squares(Z)
-        labels, others = labelings(C, cube.table, self.n_clusters, self.seed)
+        history, diagnostics = G.prepare(p, self.seed, self.progress), {}
+        if p.adversarial_rounds:
+            game, diagnostics = self._play(G, D)
+            history = joined(history, game)
         passes = p.pretrain_steps * min(p.batch_size / cube.n_days, 1)
         return Fit(
-            labels=labels,
-            embedding=Z,
-            self_expression=C,
-            reconstruction=G.reconstruction(cube, expressed=p.express_steps > 0),
-            other_labels=others,
+            **G.labelled(cube, self.n_clusters, self.seed, trained=p.express_steps > 0),
             diagnostics=diagnostics,
             history=history,
-            n_parameters=sum(weight.numel() for player in (G, D) for weight in player.parameters()),
+            n_parameters=count(G, D),
             epochs=round(passes + p.express_steps + p.adversarial_rounds),
-            stop_reason="step limit reached" if p.express_steps else "no steps asked for",
         )
 
     def _players(self, cube: Cube) -> tuple[ExpressiveAutoencoder, SubspaceDiscriminator]:
@@ -69,41 +63,18 @@ class Plugin(Method):
         )
         return G, D.to(self.device)
 
-    def _train(
-        self, G: ExpressiveAutoencoder, D: SubspaceDiscriminator
-    ) -> tuple[dict[str, list[float]], dict[str, float]]:
-        """Train the auto-encoder, then with C, then against D; return history and diagnostics."""
-        p = SimpleNamespace(**self.params)
-        history, diagnostics = {}, {}
-        if p.pretrain_steps:
-            order = generator(self.seed, "order of days")
-            history |= G.pretrain(p.pretrain_steps, p.learning_rate, p.batch_size, order, self.progress)
-        norms = [G.codes().norm().item()]
-        if p.express_steps:
-            history |= G.express(p.express_steps, p.learning_rate, p.weights, p.penalty, self.progress)
-            norms.append(G.codes().norm().item())
-        if p.adversarial_rounds:
-            game, diagnostics = self._play(G, D)
-            norms += game.pop("embedding_norm")
-            history = {name: history.get(name, []) + game.get(name, []) for name in history | game}
-        return history | {"embedding_norm": norms}, diagnostics
-
     def _play(
         self, G: ExpressiveAutoencoder, D: SubspaceDiscriminator
     ) -> tuple[dict[str, list[float]], dict[str, float]]:
         """Let D and G move in turn, five to one, after a head start of D."""
         p = SimpleNamespace(**self.params)
-        labels = self._cut(G)
+        labels = G.cut(self.n_clusters, self.seed)
         D.start(G.codes(), labels)
         codes = once_per_round(G.codes, p.discriminator_steps)
 
         def judge() -> dict[str, Tensor]:
             weight = p.basis_penalty / (self.n_clusters if p.mean_basis_penalty else 1)
-            return {
-                "discriminator": D.loss(codes()),
-                "overlap": weight * D.subspaces.overlap(),
-                "skewness": weight * D.subspaces.skewness(),
-            }
+            return {"discriminator": D.loss(codes()), **D.penalties(weight)}
 
         def deceive() -> dict[str, Tensor]:
             Z = G.encode(G.X)
@@ -119,7 +90,7 @@ class Plugin(Method):
             D=D,
             labels=labels,
             codes=G.codes,
-            cut=lambda: self._cut(G),
+            cut=lambda: G.cut(self.n_clusters, self.seed),
             progress=self.progress,
         )
         Z = G.codes().requires_grad_()
@@ -130,6 +101,3 @@ class Plugin(Method):
         """Return L_a (paper), or the score that D raises and G lowers (official code)."""
         p = SimpleNamespace(**self.params)
         return p.adversarial_weight * (-D.loss(Z) if p.one_score else D.fake_energy(Z))
-
-    def _cut(self, G: ExpressiveAutoencoder) -> np.ndarray:
-        return spectral_labels(G.coefficients(), self.n_clusters, self.seed)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,8 +16,7 @@ from methods.blocks.gan import Player, alternate, gradient_penalty, nearest_gene
 from methods.blocks.gan_networks import count, dcgan_normal, table_features, table_generator
 from methods.blocks.initialisers import initialise
 from methods.blocks.seeding import generator, reproducible
-from methods.blocks.spectral import labelings, raw_least_squares, spectral_labels
-from methods.blocks.subspace_game import SubspaceDiscriminator, gradient_share, once_per_round, play
+from methods.blocks.subspace_game import SubspaceDiscriminator, gradient_share, joined, once_per_round, play
 from methods.blocks.subspaces import residual_energy
 from regimebench.method import Cube, Fit, Method
 
@@ -57,50 +55,26 @@ class Plugin(Method):
             real_share=1.0,
             distinct=False,
         ).to(self.device)
-        history, diagnostics = self._train(E, inputs, bases)
-        Z = E.codes().cpu().numpy()
-        C = E.coefficients() if p.express_steps else raw_least_squares(Z)
-        labels, others = labelings(C, cube.table, self.n_clusters, self.seed)
+        history, diagnostics = E.prepare(p, self.seed, self.progress), {}
+        if p.adversarial_rounds:
+            history |= alternate(inputs.players, p.generator_rounds, name="generator of days", progress=self.progress)
+            game, diagnostics = self._play(E, inputs, bases)
+            history = joined(history, game)
         passes = p.pretrain_steps * min(p.batch_size / cube.n_days, 1)
         return Fit(
-            labels=labels,
-            embedding=Z,
-            self_expression=C,
-            reconstruction=E.reconstruction(cube, expressed=p.express_steps > 0),
-            other_labels=others,
+            **E.labelled(cube, self.n_clusters, self.seed, trained=p.express_steps > 0),
             diagnostics=diagnostics,
             history=history,
             n_parameters=count(E, inputs.generator, inputs.critic, bases),
             epochs=round(passes + p.express_steps + p.adversarial_rounds),
-            stop_reason="step limit reached" if p.express_steps else "no steps asked for",
         )
-
-    def _train(
-        self, E: ExpressiveAutoencoder, inputs: InputGame, bases: SubspaceDiscriminator
-    ) -> tuple[dict[str, list[float]], dict[str, float]]:
-        """Train the auto-encoder, then with C, the generator of days, then all; return history and diagnostics."""
-        p = SimpleNamespace(**self.params)
-        history, diagnostics = {}, {}
-        if p.pretrain_steps:
-            order = generator(self.seed, "order of days")
-            history |= E.pretrain(p.pretrain_steps, p.learning_rate, p.batch_size, order, self.progress)
-        norms = [E.codes().norm().item()]
-        if p.express_steps:
-            history |= E.express(p.express_steps, p.learning_rate, p.weights, p.penalty, self.progress)
-            norms.append(E.codes().norm().item())
-        if p.adversarial_rounds:
-            history |= alternate(inputs.players, p.generator_rounds, name="generator of days", progress=self.progress)
-            game, diagnostics = self._play(E, inputs, bases)
-            norms += game.pop("embedding_norm")
-            history = {name: history.get(name, []) + game.get(name, []) for name in history | game}
-        return history | {"embedding_norm": norms}, diagnostics
 
     def _play(
         self, E: ExpressiveAutoencoder, inputs: InputGame, bases: SubspaceDiscriminator
     ) -> tuple[dict[str, list[float]], dict[str, float]]:
         """Let critic, generator, bases and auto-encoder move in turn."""
         p = SimpleNamespace(**self.params)
-        labels = self._cut(E)
+        labels = E.cut(self.n_clusters, self.seed)
         bases.start(E.codes(), labels)
         codes = once_per_round(E.codes, p.discriminator_steps)
 
@@ -110,11 +84,7 @@ class Plugin(Method):
                 made = E.encode(inputs.days(p.gan_batch_size))
             weight = p.basis_penalty / self.n_clusters
             too_near = torch.relu(p.margin - nearest_energy(bases, made)).mean()
-            return {
-                "bases": bases.loss(Z) + too_near,
-                "overlap": weight * bases.subspaces.overlap(),
-                "skewness": weight * bases.subspaces.skewness(),
-            }
+            return {"bases": bases.loss(Z) + too_near, **bases.penalties(weight)}
 
         def fine_tune() -> dict[str, Tensor]:
             Z = E.encode(E.X)
@@ -134,7 +104,7 @@ class Plugin(Method):
             D=bases,
             labels=labels,
             codes=E.codes,
-            cut=lambda: self._cut(E),
+            cut=lambda: E.cut(self.n_clusters, self.seed),
             progress=self.progress,
         )
         Z = E.codes().requires_grad_()
@@ -159,9 +129,6 @@ class Plugin(Method):
             "combinations": unit * bases.fake_energy(Z),
             "generated": unit * nearest_energy(bases, E.encode(days)).mean(),
         }
-
-    def _cut(self, E: ExpressiveAutoencoder) -> np.ndarray:
-        return spectral_labels(E.coefficients(), self.n_clusters, self.seed)
 
 
 class InputGame:
