@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, make_cube, numpy_state, planted, plugin
+from method_cubes import fit, make_cube, planted, plugin
 
 from methods.blocks.expressive_autoencoder import ExpressiveAutoencoder
 from methods.blocks.gan import Player
@@ -37,20 +37,6 @@ def codes(n=30, d=8):
 def autoencoder(cube, **changed):
     options = {"input_scale": 255.0, "start": 0.01, "seed": 0, "device": "cpu", **changed}
     return ExpressiveAutoencoder(cube, [4, 6], [3, 3], "linear", **options)
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_seed_decides_alone_and_the_global_stream_is_left_as_it_was(address, days):
-    torch.manual_seed(1)
-    first = fit(address, days, seed=3, n_clusters=3)
-    torch.manual_seed(2)
-    state, state_of_numpy = torch.get_rng_state(), numpy_state()
-    again = fit(address, days, seed=3, n_clusters=3)
-    assert torch.equal(state, torch.get_rng_state())
-    np.testing.assert_array_equal(state_of_numpy, numpy_state())
-    np.testing.assert_array_equal(first.labels, again.labels)
-    np.testing.assert_array_equal(first.self_expression, again.self_expression)
-    assert not np.array_equal(first.embedding, fit(address, days, seed=4, n_clusters=3).embedding)
 
 
 def test_what_a_fit_returns(days):

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, make_cube, numpy_state, planted, plugin
+from method_cubes import fit, make_cube, planted, plugin
 from scipy.special import rel_entr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
@@ -48,21 +48,6 @@ def test_dec_recovers_planted_means_and_lowers_its_losses(clear):
     ]
     assert all(found.history[name][-1] < found.history[name][0] for name in ("layer_1", "autoencoder"))
     assert found.embedding.shape == (120, 10)
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_seed_decides_alone_and_the_global_stream_is_left_as_it_was(address, clear):
-    cube, _ = clear
-    torch.manual_seed(1)
-    first = fit(address, cube, seed=3, **short(address))
-    torch.manual_seed(2)
-    state, state_of_numpy = torch.get_rng_state(), numpy_state()
-    again = fit(address, cube, seed=3, **short(address))
-    assert torch.equal(state, torch.get_rng_state())
-    np.testing.assert_array_equal(state_of_numpy, numpy_state())
-    np.testing.assert_array_equal(first.labels, again.labels)
-    np.testing.assert_array_equal(first.embedding, again.embedding)
-    assert not np.array_equal(first.embedding, fit(address, cube, seed=4, **short(address)).embedding)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, make_cube, numpy_state, planted, plugin
+from method_cubes import fit, make_cube, planted, plugin
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
@@ -204,20 +204,6 @@ def test_training_finds_more_of_travelling_waves_than_the_untrained_network_and_
     mean = {name: np.mean(each) for name, each in scores.items()}
     assert mean["trained"] > mean["untrained"] + 0.1
     assert mean["trained"] > mean["k-means"]
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_seed_decides_alone_and_the_global_stream_is_left_as_it_was(address, days):
-    torch.manual_seed(1)
-    first = fit(address, days, seed=3)
-    torch.manual_seed(2)
-    state, state_of_numpy = torch.get_rng_state(), numpy_state()
-    again = fit(address, days, seed=3)
-    assert torch.equal(state, torch.get_rng_state())
-    np.testing.assert_array_equal(state_of_numpy, numpy_state())
-    np.testing.assert_array_equal(first.labels, again.labels)
-    np.testing.assert_array_equal(first.embedding, again.embedding)
-    assert not np.array_equal(first.embedding, fit(address, days, seed=4).embedding)
 
 
 def test_padding_of_the_cube_is_what_the_network_would_add(days):

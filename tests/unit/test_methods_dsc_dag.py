@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, make_cube, numpy_state, planted, plugin
+from method_cubes import fit, make_cube, planted, plugin
 
 from methods.blocks.expressive_autoencoder import ExpressiveAutoencoder
 from methods.blocks.gan import alternate
@@ -46,20 +46,6 @@ def parts(days):
     )
     bases.start(network.codes(), np.arange(40) % 3)
     return method, network, inputs, bases
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_seed_decides_alone_and_the_global_stream_is_left_as_it_was(address, days):
-    torch.manual_seed(1)
-    first = fit(address, days, seed=3, n_clusters=3)
-    torch.manual_seed(2)
-    state, state_of_numpy = torch.get_rng_state(), numpy_state()
-    again = fit(address, days, seed=3, n_clusters=3)
-    assert torch.equal(state, torch.get_rng_state())
-    np.testing.assert_array_equal(state_of_numpy, numpy_state())
-    np.testing.assert_array_equal(first.labels, again.labels)
-    np.testing.assert_array_equal(first.self_expression, again.self_expression)
-    assert not np.array_equal(first.embedding, fit(address, days, seed=4, n_clusters=3).embedding)
 
 
 def test_it_says_that_it_is_reconstructed():

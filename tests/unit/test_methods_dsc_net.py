@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from method_cubes import fit, make_cube, numpy_state, planted
+from method_cubes import fit, make_cube, planted
 from sklearn.metrics import adjusted_rand_score
 from synthetic_plans import plan
 
@@ -102,21 +101,6 @@ def test_labels_are_cuts_of_c(address, days):
     found = fit(address, days)
     np.testing.assert_array_equal(found.labels, spectral_labels(found.self_expression, 7, 0))
     np.testing.assert_array_equal(found.other_labels["plain_cut"], cut(plain_affinity(found.self_expression), 7, 0))
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_seed_decides_alone_and_the_global_stream_is_left_as_it_was(address, days):
-    torch.manual_seed(1)
-    first = fit(address, days, seed=3)
-    torch.manual_seed(2)
-    state, state_of_numpy = torch.get_rng_state(), numpy_state()
-    again = fit(address, days, seed=3)
-    assert torch.equal(state, torch.get_rng_state())
-    np.testing.assert_array_equal(state_of_numpy, numpy_state())
-    np.testing.assert_array_equal(first.labels, again.labels)
-    np.testing.assert_array_equal(first.self_expression, again.self_expression)
-    same = np.array_equal(first.embedding, fit(address, days, seed=4).embedding)
-    assert same == (address == "dsc_net/raw")
 
 
 def test_parameters_are_those_of_network_and_c(days):

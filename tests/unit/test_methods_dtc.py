@@ -192,19 +192,6 @@ def test_untrained_labels_are_those_of_the_nearest_initial_centroid(clear, smoke
     np.testing.assert_array_equal(found.labels, nearest)
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_seed_decides_alone(address, clear, smoke_fits):
-    cube, _ = clear
-    torch.manual_seed(1)
-    state = torch.get_rng_state()
-    again = fit(address, cube, n_clusters=3)
-    assert torch.equal(state, torch.get_rng_state())
-    np.testing.assert_array_equal(again.labels, smoke_fits[address].labels)
-    np.testing.assert_array_equal(again.embedding, smoke_fits[address].embedding)
-    other = fit(address, cube, n_clusters=3, seed=1)
-    assert not np.array_equal(other.embedding, again.embedding)
-
-
 def test_epochs_and_parameters_count_everything(smoke_fits):
     found = smoke_fits["dtc"]
     assert found.epochs == 5 + len(found.history["labels_changed"]) - 1

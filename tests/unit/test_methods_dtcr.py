@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, make_cube, numpy_state, planted, plugin
+from method_cubes import fit, make_cube, planted, plugin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
@@ -140,22 +140,6 @@ def test_training_recovers_planted_means_lowers_its_losses_and_logs_each_by_name
     assert found.embedding.shape == (60, 32)
     assert found.epochs == 35
     assert found.stop_reason == "all iterations done"
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_seed_decides_alone_and_the_global_stream_is_left_as_it_was(address, clear):
-    cube, _ = clear
-    torch.manual_seed(1)
-    first = fit(address, cube, seed=3, **short(address))
-    torch.manual_seed(2)
-    state, state_of_numpy = torch.get_rng_state(), numpy_state()
-    again = fit(address, cube, seed=3, **short(address))
-    assert torch.equal(state, torch.get_rng_state())
-    np.testing.assert_array_equal(state_of_numpy, numpy_state())
-    np.testing.assert_array_equal(first.labels, again.labels)
-    np.testing.assert_array_equal(first.embedding, again.embedding)
-    assert first.history == again.history
-    assert not np.array_equal(first.embedding, fit(address, cube, seed=4, **short(address)).embedding)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

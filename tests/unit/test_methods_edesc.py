@@ -15,7 +15,6 @@ from methods.edesc.subspaces import constraints, kl_elements, start, subspace_af
 from regimebench import registry
 
 K, DIM = 3, 2
-SHORT = {"pretrain_steps": 5, "epochs": 5}
 
 
 @pytest.fixture
@@ -124,11 +123,5 @@ def test_days_have_a_mean_square_of_one_but_for_the_mean_day(rng):
 
 
 @pytest.mark.parametrize("address", registry.variants("edesc"))
-def test_seed_decides(address):
-    cube, _ = planted(n_days=40, noise=0.5)
-    short = {name: min(steps, registry.method(address).smoke[name]) for name, steps in SHORT.items()}
-    one, again = (fit(address, cube, seed=3, **short) for _ in range(2))
-    np.testing.assert_array_equal(one.labels, again.labels)
-    np.testing.assert_array_equal(one.embedding, again.embedding)
-    assert not np.array_equal(one.embedding, fit(address, cube, seed=4, **short).embedding)
-    assert len(one.history["embedding_norm"]) == 2
+def test_norm_of_the_embedding_is_recorded_before_and_after(address):
+    assert len(fit(address, planted(n_days=40, noise=0.5)[0]).history["embedding_norm"]) == 2
