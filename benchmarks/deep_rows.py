@@ -34,6 +34,8 @@ class Row:
         See :class:`benchmarks.training_time.Task`; None where nobody has written the Keras model.
     least : int
         Steps to time at least.
+    shape : (int, int, int, int), optional
+        Days, rows, columns and variables, if they are not those of the papers.
     """
 
     address: str
@@ -41,10 +43,18 @@ class Row:
     parameters: dict[str, Any] = field(default_factory=dict)
     keras: str | None = None
     least: int = 3
+    shape: tuple[int, int, int, int] | None = None
 
 
 def _dsc(address: str, **parameters: Any) -> Row:
     return Row(address, "clustering", {**DSC, **parameters}, address.replace("dsc", "dsc_tf", 1))
+
+
+def _a_datsc(windows: int) -> Row:
+    """Return the warm-up of A-DATSC, which is most of its work, on short windows of the papers' grid."""
+    parameters = {"warmup_epochs": MANY, "window": 24, "windows_per_batch": windows}
+    what = f"auto-encoder, {windows} x 24 days of 40 x 40"
+    return Row("a_datsc", what, parameters, "a_datsc_tf", shape=(24 * windows, 40, 40, 7))
 
 
 ROWS = (
@@ -76,6 +86,12 @@ ROWS = (
     Row("infogan", "game", {"steps": MANY}, least=4),
     Row("infogan/conv", "game", {"steps": MANY}, least=4),
     Row("infogan/published_code", "game", {"steps": MANY}, least=4),
+    _a_datsc(1),
+    _a_datsc(4),
+    Row("a_datsc", "auto-encoder", {"warmup_epochs": MANY}, least=1),
+    Row("a_datsc", "auto-encoder, gates computed again", {"warmup_epochs": MANY, "recompute": True}, least=1),
+    Row("a_datsc/cnn_lstm", "auto-encoder", {"warmup_epochs": MANY}, least=1),
+    Row("a_datsc/tabular", "auto-encoder", {"warmup_epochs": MANY}),
 )
 
 
@@ -95,6 +111,8 @@ ALIKE = {
     "senet/published_graph",
     "clustergan/argmax",
     "clustergan/published_code",
+    *(f"a_datsc/{name}" for name in ("sel", "gat", "spectral", "no_adversary", "no_balance", "transformer")),
+    *(f"a_datsc/{name}" for name in ("no_skips", "itself", "window_73", "window_30", "dec", "edesc")),
 }
 """Variants whose steps are those of a row but for a small part, or for shorter series."""
 

@@ -36,19 +36,19 @@ Made by `python -m benchmarks.deep_speed`; do not edit.
 
 {facts}
 
-{size}, k = 7. A step is one update by one optimiser: of two networks that play against each other, each has its own,
-and the mean over both is shown. An epoch is as many steps as show each day once. Median [least, largest] of {repeats}
-runs. Each run is a fresh process with the environment that a fit gets (threads, allocator) and deterministic kernels,
-as fits have, the two frameworks in turn; the ratio is taken within each turn. The first {warm_up} steps are not
-timed; then steps are timed for at least {seconds} s and scaled to an epoch. Peak: resident memory of the process
-during the timed steps, the largest of the runs, with the framework, the data and the optimiser's state. How:
-`benchmarks/training_time.py`.
+{size} where nothing else is said, k = 7.
+A step is one update by one optimiser: of two networks that play against each other, each has its own, and the mean
+over both is shown. An epoch is as many steps as show each day once. Median [least, largest] of {repeats} runs. Each run
+is a fresh process with the environment that a fit gets (threads, allocator) and deterministic kernels, as fits have,
+the two frameworks in turn; the ratio is taken within each turn. The first {warm_up} steps are not timed; then steps are
+timed for at least {seconds} s and scaled to an epoch. Peak: resident memory of the process during the timed steps, the
+largest of the runs, with the framework, the data and the optimiser's state. How: `benchmarks/training_time.py`.
 
 {table}
 
-The Keras side is the plugin's twin (`dec_tf`, `dsc_tf`) or, for DTC and DTCR, `benchmarks/keras_training.py`. The tests
-in `tests/parity` hold both sides to the same outputs, losses and gradients. A Keras step is one compiled graph. DTC
-looks at all days before each epoch, on both sides, which is part of its time.
+The Keras side is the plugin's twin (`dec_tf`, `dsc_tf`, `a_datsc_tf`) or, for DTC and DTCR,
+`benchmarks/keras_training.py`. The tests in `tests/parity` hold both sides to the same outputs, losses and gradients. A
+Keras step is one compiled graph. DTC looks at all days before each epoch, on both sides, which is part of its time.
 """
 
 Measurements = dict[str, list[dict[str, Any]]]
@@ -61,7 +61,10 @@ def shape(given: argparse.Namespace) -> tuple[int, int, int, int]:
 
 def tasks(row: Row, given: argparse.Namespace) -> dict[str, Task]:
     """Return what to measure on each side."""
-    ours = Task(row.address, row.parameters, None, shape(given), given.seconds, row.least, given.quick)
+    size = row.shape or shape(given)
+    if given.quick:
+        size = (size[0], *QUICK_SHAPE[1:])
+    ours = Task(row.address, row.parameters, None, size, given.seconds, row.least, given.quick)
     return {"torch": ours, "keras": replace(ours, keras=row.keras)} if row.keras else {"torch": ours}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,6 +14,9 @@ from torch import nn
 from benchmarks import keras_models
 from benchmarks.keras_models import SeriesClustering, dtc_autoencoder, dtc_heatmap
 from benchmarks.side_by_side import Pair
+from methods.a_datsc.generator import ConvGenerator
+from methods.a_datsc.self_expression import TemporalSelfExpression
+from methods.a_datsc_tf.network import Generator, SelfExpression
 from methods.blocks.autoencoder import MLPAutoencoder, reconstruction_loss
 from methods.blocks.convlstm import ConvLSTM2d
 from methods.blocks.gru import GRU
@@ -24,6 +28,7 @@ from methods.blocks.student_t import ClusterHead, kl_loss
 from methods.dsc.network import DSC
 from methods.dtc.network import HeatMap, TemporalAutoencoder
 from methods.dtcr.network import DTCR, classification_loss
+from regimebench import registry
 
 SQUARED_ERROR = keras.losses.MeanSquaredError()
 DIVERGENCE = keras.losses.KLDivergence()
@@ -135,6 +140,45 @@ def dsc(n: int, shape: tuple[int, int, int], length: int, **options: object) -> 
     owners = [maps, encode, *([decode] if decode else []), head]
     weights = [weight for owner in owners for weight in owner.trainable_variables]
     return Pair(weights, [ours, our_head], in_keras, in_torch, [numbers(n, *shape), targets(n)])
+
+
+def a_datsc(n: int, n_steps: int, size: int, **options: object) -> Pair:
+    """Return A-DATSC's generator; the loss takes in embeddings, coefficients and reconstruction."""
+    spec = registry.method("a_datsc")
+    p = SimpleNamespace(**{**spec.parameters, **spec.smoke, **options})
+    theirs = Generator((size, size, 3), p, seed=0)
+    ours = ConvGenerator(3, p)
+    rng = np.random.default_rng(4)
+    shapes = ((n, n_steps, p.latent), (n, n_steps, n_steps), (n, n_steps, size, size, 3))
+    loss_weights = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+
+    def in_keras(x: tf.Tensor, *weights: tf.Tensor) -> tuple:
+        made = theirs(x)
+        return made[2], tf.add_n([tf.reduce_mean(tf.square(a) * w) for a, w in zip(made, weights, strict=True)])
+
+    def in_torch(x: torch.Tensor, *weights: torch.Tensor) -> tuple:
+        Z, C, frames = ours(x.movedim(-1, 2))
+        made = (Z, C, frames.movedim(2, -1))
+        return made[2], sum((a.square() * w).mean() for a, w in zip(made, weights, strict=True))
+
+    return Pair(theirs.variables, [ours], in_keras, in_torch, [numbers(n, n_steps, size, size, 3), *loss_weights])
+
+
+def self_expression(n: int, n_steps: int, n_features: int) -> Pair:
+    """Return A-DATSC's coefficients of embeddings that are large enough for some to pass the threshold."""
+    theirs, ours = SelfExpression(n_features, 0.1, seeds(0, "expression")), TemporalSelfExpression(n_features, 0.1)
+    loss_weights = np.random.default_rng(4).standard_normal((n, n_steps, n_steps)).astype(np.float32)
+
+    def in_keras(Z: tf.Tensor, weights: tf.Tensor) -> tuple:
+        C = theirs(Z)
+        return C, tf.reduce_mean(tf.square(C) * weights) + tf.reduce_mean(tf.square(Z - C @ Z))
+
+    def in_torch(Z: torch.Tensor, weights: torch.Tensor) -> tuple:
+        C = ours(Z)
+        return C, (C.square() * weights).mean() + (Z - C @ Z).square().mean()
+
+    Z = 6 * numbers(n, n_steps, n_features) - 3
+    return Pair(built(theirs, *Z.shape).trainable_variables, [ours], in_keras, in_torch, [Z, loss_weights])
 
 
 def dtcr(n: int, n_steps: int, n_variables: int, units: Sequence[int], dilations: Sequence[int]) -> Pair:

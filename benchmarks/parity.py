@@ -13,7 +13,19 @@ from functools import partial
 import keras
 from tabulate import tabulate
 
-from benchmarks.pairs import convlstm, dec_clustering, dec_pretraining, dsc, dtc, dtcr, gru, lstm, similarity
+from benchmarks.pairs import (
+    a_datsc,
+    convlstm,
+    dec_clustering,
+    dec_pretraining,
+    dsc,
+    dtc,
+    dtcr,
+    gru,
+    lstm,
+    self_expression,
+    similarity,
+)
 from benchmarks.side_by_side import STEPS, Difference, Pair, compare
 from methods.blocks.keras.runtime import start
 from methods.blocks.similarity import SIMILARITIES
@@ -63,6 +75,14 @@ SUBJECTS: dict[str, dict[str, Callable[[], Pair]]] = {
     "DSC, CNN-LSTM encoder": {
         "small": partial(dsc, 4, (9, 11, 3), 1, decoder=[]),
         "41 x 41": partial(dsc, 7, (41, 41, 7), 1, **DSC_ODD, decoder=[]),
+    },
+    "A-DATSC": {
+        "small": partial(a_datsc, 2, 5, 16),
+        "41 x 41": partial(a_datsc, 1, 7, 48, filters=[16, 24, 32, 48], patch=[2, 2], n_heads=4, latent=32),
+    },
+    "A-DATSC, self-expression": {
+        "small": partial(self_expression, 2, 7, 5),
+        "73 days": partial(self_expression, 1, 73, 32),
     },
     "LSTM": {"small": partial(lstm, 3, 5, 4, 6), "73 steps": partial(lstm, 5, 73, 37, 51)},
     "GRU": {"small": partial(gru, 3, 5, 4, 6), "73 steps": partial(gru, 5, 73, 37, 51)},

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from methods.blocks.training import Progress, window_mean
@@ -29,11 +30,17 @@ class Player:
         Holds this player's parameters: no others get a gradient, whatever the loss runs through.
     steps : int
         Updates in each round.
+    clip_norm : float, optional
+        Longest gradient, over all parameters together; longer ones are shortened to it.
+    after : callable, optional
+        Called after each update, such as to bring weights back to where they are allowed.
     """
 
     loss: Callable[[], Mapping[str, Tensor]]
     optimiser: Optimizer
     steps: int = 1
+    clip_norm: float | None = None
+    after: Callable[[], None] | None = None
 
     def step(self) -> dict[str, Tensor]:
         """Take one step and return the loss terms."""
@@ -41,7 +48,11 @@ class Player:
         terms = self.loss()
         for weight, gradient in zip(own, torch.autograd.grad(sum(terms.values()), own), strict=True):
             weight.grad = gradient
+        if self.clip_norm is not None:
+            clip_grad_norm_(own, self.clip_norm)
         self.optimiser.step()
+        if self.after is not None:
+            self.after()
         return {name: term.detach() for name, term in terms.items()}
 
 

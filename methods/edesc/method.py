@@ -13,8 +13,8 @@ from methods.blocks.components import components, unit_rows
 from methods.blocks.initialisers import initialise, variance_scaling
 from methods.blocks.seeding import generator, reproducible
 from methods.blocks.student_t import target_distribution
+from methods.blocks.subspace_affinity import constraints, kl_elements, start, subspace_affinity
 from methods.blocks.training import batches, train
-from methods.edesc.subspaces import constraints, kl_elements, start, subspace_affinity
 from regimebench.method import Cube, Fit, Method
 
 

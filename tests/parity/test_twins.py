@@ -16,7 +16,7 @@ from regimebench.method import check_fit
 from regimebench.method_checks import tiny_cube
 
 ROOT = Path(__file__).resolve().parents[2]
-ADDRESSES = [address for name in ("dec_tf", "dsc_tf") for address in registry.variants(name)]
+ADDRESSES = [address for name in ("dec_tf", "dsc_tf", "a_datsc_tf") for address in registry.variants(name)]
 
 
 def fit(address: str, seed: int = 0, **values):

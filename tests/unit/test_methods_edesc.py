@@ -10,8 +10,8 @@ from scipy.special import rel_entr
 from sklearn.metrics import adjusted_rand_score
 
 from methods.blocks.components import components, unit_rows
+from methods.blocks.subspace_affinity import constraints, kl_elements, start, subspace_affinity, svd_bases
 from methods.edesc.method import directions
-from methods.edesc.subspaces import constraints, kl_elements, start, subspace_affinity, svd_bases
 from regimebench import registry
 
 K, DIM = 3, 2

@@ -1,0 +1,131 @@
+"""The generator G of A-DATSC: frames in; embeddings, coefficients and frames out (paper, section 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from methods.a_datsc.graph_attention import BiTGAT, TemporalTransformer
+from methods.a_datsc.self_expression import TemporalSelfExpression
+from methods.a_datsc.unet import EPSILON, Decoder, Encoder, FrameConv2d, Patches
+from methods.blocks.convlstm import ConvLSTM2d
+from methods.blocks.lstm import LSTM
+
+HALVINGS = 3  # of the grid, from the stem to the top level (paper, Eq. 1)
+
+
+class Output(NamedTuple):
+    """What the generator makes of sequences of frames.
+
+    Parameters
+    ----------
+    Z : Tensor, shape (batch, time, D)
+        Embedding of each frame.
+    C : Tensor, shape (batch, time, time), optional
+        Coefficients of each sequence; None without self-expression.
+    frames : Tensor, shape (batch, time, variable, y, x)
+        Reconstruction.
+    """
+
+    Z: Tensor
+    C: Tensor | None
+    frames: Tensor
+
+
+class ConvGenerator(nn.Module):
+    """Encoder, patches, graph attention, embedding, self-expression and decoder.
+
+    Parameters
+    ----------
+    n_variables : int
+        Channels of a frame.
+    p : SimpleNamespace
+        The plugin's parameters: ``filters``, ``recurrence``, ``patch``, ``attention``, ``n_heads``, ``itself``,
+        ``latent``, ``expression``, ``shrink``, ``skips``, ``recompute``.
+    """
+
+    def __init__(self, n_variables: int, p: SimpleNamespace) -> None:
+        super().__init__()
+        F, D = p.filters[-1], p.latent
+        layer = {"convlstm": partial(ConvLSTM2d, recompute=p.recompute), "cnn_lstm": FrameConv2d}[p.recurrence]
+        self.encoder = Encoder(n_variables, p.filters, layer)
+        self.patches = Patches(F, p.patch)
+        self.in_time = LSTM(F, F) if p.recurrence == "cnn_lstm" else nn.Identity()
+        self.attention = {
+            "bi_tgat": lambda: BiTGAT(F, p.n_heads, p.itself),
+            "transformer": lambda: TemporalTransformer(F, p.n_heads),
+            "none": nn.Identity,
+        }[p.attention]()
+        self.embedding = nn.Sequential(nn.Linear(F, D), nn.LayerNorm(D, eps=EPSILON))
+        self.expression = TemporalSelfExpression(D, p.shrink) if p.expression else None
+        self.decoder = Decoder(p.filters, D + D * p.expression, n_variables, p.skips, layer)
+
+    def forward(self, x: Tensor) -> Output:
+        """Map frames (batch, time, variable, y, x) in [0, 1]."""
+        levels = self.encoder(x)
+        nodes = self._nodes(levels[-1])
+        Z = self.embedding(nodes.mean(dim=2))
+        C, bottleneck = self._expressed(Z)
+        width = levels[-1].shape[-1] // self.patches.tile.stride[1]
+        return Output(Z, C, self.decoder(self.patches.back(nodes, width), bottleneck, levels))
+
+    def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return Z and C alone."""
+        Z = self.embedding(self._nodes(self.encoder(x)[-1]).mean(dim=2))
+        return Z, self._expressed(Z)[0]
+
+    def _nodes(self, top: Tensor) -> Tensor:
+        nodes = self.patches(top)
+        if isinstance(self.in_time, LSTM):
+            series = nodes.transpose(1, 2)
+            nodes = self.in_time(series.flatten(0, 1)).unflatten(0, series.shape[:2]).transpose(1, 2)
+        return self.attention(nodes)
+
+    def _expressed(self, Z: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Return C and the bottleneck, z-bar beside the mean of C Z over time (section 5.1.4)."""
+        if self.expression is None:
+            return None, Z.mean(dim=1)
+        C = self.expression(Z)
+        return C, torch.cat([Z.mean(dim=1), (C @ Z).mean(dim=1)], dim=1)
+
+
+class TabularGenerator(nn.Module):
+    """The same losses on flat days: dense layers in place of convolutions and of all that looks along time.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        (variable, y, x) of a frame.
+    p : SimpleNamespace
+        ``hidden``, widths of the encoder's layers, ``latent``, ``expression`` and ``shrink``.
+    """
+
+    def __init__(self, shape: Sequence[int], p: SimpleNamespace) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        n_columns = torch.Size(self.shape).numel()
+        widths = [n_columns, *p.hidden]
+        layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)]
+        self.encoder = nn.Sequential(*layers, nn.Linear(widths[-1], p.latent), nn.LayerNorm(p.latent, eps=EPSILON))
+        self.expression = TemporalSelfExpression(p.latent, p.shrink) if p.expression else None
+        widths = [p.latent + p.latent * (1 + p.expression), *p.hidden[::-1], n_columns]
+        layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths[:-1])]
+        self.decoder = nn.Sequential(*layers, nn.Linear(widths[-2], n_columns), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Output:
+        """Map frames (batch, time, variable, y, x) in [0, 1]."""
+        Z, C = self.embed(x)
+        parts = [Z.mean(dim=1)] + ([] if C is None else [(C @ Z).mean(dim=1)])
+        everywhere = torch.cat(parts, dim=1)[:, None].expand(-1, Z.shape[1], -1)
+        return Output(Z, C, self.decoder(torch.cat([Z, everywhere], dim=2)).unflatten(2, self.shape))
+
+    def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return Z and C alone."""
+        Z = self.encoder(x.flatten(2))
+        return Z, self.expression(Z) if self.expression is not None else None

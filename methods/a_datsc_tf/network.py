@@ -1,0 +1,152 @@
+"""The generator of A-DATSC in Keras (paper, section 5.1), with the layers that its authors name."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import keras
+import tensorflow as tf
+from keras.initializers import Constant, GlorotUniform, Orthogonal
+from keras.layers import Conv2D, Conv2DTranspose, Dense, LayerNormalization, MaxPooling2D, UpSampling2D
+
+from methods.blocks.keras.recurrent import conv_lstm_2d
+from methods.blocks.keras.runtime import seeds
+
+
+class Generator:
+    """Encoder, patches, graph attention, embedding, self-expression and decoder; frames (batch, time, y, x, variable).
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Rows, columns and variables of a frame.
+    p : SimpleNamespace
+        The plugin's parameters.
+    seed : int
+        The run's seed.
+
+    Attributes
+    ----------
+    variables : list
+        All that is trained, in the order in which the network is built.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], p: SimpleNamespace, seed: int) -> None:
+        self.p, self.kernel = p, GlorotUniform(seeds(seed, "weights"))
+        self.orthogonal = Orthogonal(seed=seeds(seed, "recurrent weights"))
+        self.layers: list[keras.layers.Layer] = []
+        filters, F, D = p.filters, p.filters[-1], p.latent
+        self.stem = self._recurrent(filters[0])
+        self.blocks = [self._block(below, above) for below, above in pairwise(filters)]
+        self.tile = self._add(Conv2D(F, p.patch, strides=p.patch, kernel_initializer=self.kernel))
+        self.untile = self._add(Conv2DTranspose(F, p.patch, strides=p.patch, kernel_initializer=self.kernel))
+        self.W_q, self.W_kv = self._dense(2 * F, use_bias=False), self._dense(4 * F, use_bias=False)
+        self.W_o, self.norm = self._dense(F), self._norm()
+        self.embedding, self.embedding_norm = self._dense(D), self._norm()
+        self.expression = self._add(SelfExpression(D, p.shrink, seeds(seed, "expression")))
+        self.top = self._add(Conv2D(F, 1, kernel_initializer=self.kernel))
+        self.ups = [self._recurrent(below) for below in filters[-2::-1]]
+        self.norms = [self._norm() for _ in self.ups]
+        self.output = self._add(Conv2D(shape[2], 1, kernel_initializer=self.kernel))
+        self(tf.zeros((1, 2, *shape)))  # makes the weights
+        self.variables = [weight for layer in self.layers for weight in layer.trainable_variables]
+
+    def __call__(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return Z (batch, time, D), C (batch, time, time) and reconstructed frames."""
+        levels, nodes, Z = self._encode(x)
+        C = self.expression(Z)
+        bottleneck = tf.concat([tf.reduce_mean(Z, axis=1), tf.reduce_mean(C @ Z, axis=1)], axis=1)
+        height, width = (levels[-1].shape[axis] // self.p.patch[axis - 2] for axis in (2, 3))
+        grid = tf.reshape(nodes, (-1, tf.shape(x)[1], height, width, nodes.shape[-1]))
+        top = _each(self.untile, grid)
+        everywhere = tf.broadcast_to(bottleneck[:, None, None, None], (*top.shape[:4], bottleneck.shape[1]))
+        h = tf.tanh(_each(self.top, tf.concat([top, everywhere], axis=4)))
+        for layer, norm, level in zip(self.ups, self.norms, levels[-2::-1], strict=True):
+            up = _each(UpSampling2D(2), h)
+            h = tf.nn.relu(norm(layer(tf.concat([up, level], axis=4))))
+        return Z, C, tf.sigmoid(_each(self.output, h))
+
+    def embed(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return Z and C alone."""
+        Z = self._encode(x)[2]
+        return Z, self.expression(Z)
+
+    def _encode(self, x: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        levels = [self.stem(x)]
+        for block in self.blocks:
+            levels.append(block(_each(MaxPooling2D(2), levels[-1])))
+        tiles = _each(self.tile, levels[-1])
+        nodes = self._attend(tf.reshape(tiles, (*tiles.shape[:2], -1, tiles.shape[-1])))
+        return levels, nodes, self.embedding_norm(self.embedding(tf.reduce_mean(nodes, axis=2)))
+
+    def _attend(self, h: tf.Tensor) -> tf.Tensor:
+        """Return nodes after Bi-TGAT (paper, Eq. 2 and 3)."""
+        Q = tf.split(self.W_q(h), 2, axis=-1)
+        K_next, K_before, V_next, V_before = tf.split(self.W_kv(h), 4, axis=-1)
+        nothing = tf.zeros_like(h[:, :1])
+        after = tf.concat([self._messages(Q[0][:, :-1], K_next[:, 1:], V_next[:, 1:]), nothing], axis=1)
+        before = tf.concat([nothing, self._messages(Q[1][:, 1:], K_before[:, :-1], V_before[:, :-1])], axis=1)
+        return self.norm(self.W_o(tf.concat([after, before], axis=-1)))
+
+    def _messages(self, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+        size = q.shape[-1] // self.p.n_heads
+        q, k, v = (tf.reshape(part, (*part.shape[:3], self.p.n_heads, size)) for part in (q, k, v))
+        alpha = tf.nn.softmax(tf.einsum("btihc,btjhc->bthij", q, k) / size**0.5, axis=-1)
+        m = tf.einsum("bthij,btjhc->btihc", alpha, v)
+        return tf.reshape(m, (*m.shape[:3], -1))
+
+    def _block(self, n_in: int, n_out: int) -> object:
+        """Return a residual temporal block (paper, Eq. 1)."""
+        first, norm1 = self._recurrent(n_out), self._norm()
+        second, norm2 = self._recurrent(n_out), self._norm()
+        project = self._add(Conv2D(n_out, 1, kernel_initializer=self.kernel)) if n_in != n_out else tf.identity
+        return lambda x: tf.nn.relu(norm2(second(norm1(first(x)))) + _each(project, x))
+
+    def _recurrent(self, filters: int) -> keras.layers.Layer:
+        start = {"kernel_initializer": self.kernel, "recurrent_initializer": self.orthogonal}
+        # The seed is for dropout, of which there is none; without one Keras takes it from Python's own stream.
+        return self._add(conv_lstm_2d(filters, return_sequences=True, seed=0, **start))
+
+    def _dense(self, units: int, **options: object) -> keras.layers.Layer:
+        return self._add(Dense(units, kernel_initializer=self.kernel, **options))
+
+    def _norm(self) -> keras.layers.Layer:
+        return self._add(LayerNormalization())
+
+    def _add(self, layer: keras.layers.Layer) -> keras.layers.Layer:
+        self.layers.append(layer)
+        return layer
+
+
+class SelfExpression(keras.layers.Layer):
+    """C from queries and keys, shrunk, without a diagonal (paper, Eq. 5).
+
+    Parameters
+    ----------
+    n_features : int
+        D.
+    shrink : float
+        Threshold at the start.
+    seed : keras.random.SeedGenerator
+        Of the first queries, which are also the first keys.
+    """
+
+    def __init__(self, n_features: int, shrink: float, seed: keras.random.SeedGenerator) -> None:
+        super().__init__()
+        shape, start = (n_features, n_features), Orthogonal(seed=seed)((n_features, n_features))
+        self.log_shrink = self.add_weight(shape=(), initializer=Constant(float(tf.math.log(shrink))))
+        self.W_q = self.add_weight(shape=shape, initializer=lambda *_, **__: start)
+        self.W_k = self.add_weight(shape=shape, initializer=lambda *_, **__: start)
+
+    def call(self, Z: tf.Tensor) -> tf.Tensor:
+        """Return C (batch, time, time) of embeddings (batch, time, D)."""
+        products = (Z @ self.W_q) @ tf.transpose(Z @ self.W_k, (0, 2, 1)) / Z.shape[-1]
+        C = tf.sign(products) * tf.nn.relu(tf.abs(products) - tf.exp(self.log_shrink))
+        return C * (1 - tf.eye(Z.shape[1]))
+
+
+def _each(layer: object, x: tf.Tensor) -> tf.Tensor:
+    """Apply a layer to each frame of (batch, time, ...)."""
+    made = layer(tf.reshape(x, (-1, *x.shape[2:])))
+    return tf.reshape(made, (*x.shape[:2], *made.shape[1:]))

@@ -1,0 +1,46 @@
+"""A-DATSC: the generator and its self-expression; what the twin and the plugin report."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize("subject", ["A-DATSC", "A-DATSC, self-expression"])
+def test_torch_and_keras_agree(subject, agree):
+    agree(subject)
+
+
+def test_discriminators_agree(parity):
+    """Energies, hinge and penalties of the same bases and embeddings."""
+    from types import SimpleNamespace
+
+    import numpy as np
+    import tensorflow as tf
+    import torch
+
+    from methods.a_datsc.adversary import SubspaceJudge as InTorch
+    from methods.a_datsc_tf.adversary import SubspaceJudge as InKeras
+
+    rng = np.random.default_rng(0)
+    Z, logits = rng.standard_normal((40, 6)).astype(np.float32), rng.standard_normal((40, 3))
+    q = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
+    settings = {"rank": 2, "n_fakes": 5, "margin": 0.1, "real_share": 0.5}
+    p = SimpleNamespace(latent=6, orthogonality=1.0, separation=1.0, **settings)
+    theirs = InKeras(3, 40, p, seed=0)
+    theirs.start(Z, q.argmax(axis=1))
+    ours = InTorch(3, 6, n_days=40, noise=torch.Generator(), **settings)
+    ours.start(torch.tensor(Z), torch.tensor(q.argmax(axis=1)))
+    theirs.U.assign(theirs.U + 0.1 * rng.standard_normal(theirs.U.shape).astype(np.float32))
+    with torch.no_grad():
+        ours.subspaces.U.copy_(torch.tensor(theirs.U.numpy()))
+        ours.alpha.copy_(torch.tensor(theirs.alpha.numpy()))
+    days = torch.arange(40)
+    for name in ("loss", "fake_energy"):
+        found = getattr(ours, name)(torch.tensor(Z), torch.tensor(q), days).item()
+        assert found == pytest.approx(float(getattr(theirs, name)(tf.constant(Z), tf.constant(q))), rel=1e-5)
+    penalties = theirs.penalties()
+    assert ours.subspaces.skewness().item() == pytest.approx(float(penalties["skewness"]), rel=1e-4)
+    assert ours.subspaces.overlap().item() == pytest.approx(float(penalties["overlap"]), rel=1e-4)
+    ours.retract()
+    theirs.retract()
+    np.testing.assert_allclose(ours.subspaces.U.detach(), theirs.U.numpy(), atol=1e-5)

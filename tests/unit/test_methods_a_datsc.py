@@ -1,0 +1,162 @@
+"""A-DATSC as a whole: what trains what, what a fit returns, and its variants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from method_cubes import fit, padded, planted
+
+from methods.a_datsc.clustering import balance
+from methods.a_datsc.generator import TabularGenerator
+from methods.a_datsc.method import Plugin, Training
+from regimebench import registry
+
+ADDRESSES = registry.variants("a_datsc")
+
+
+@pytest.fixture(scope="module")
+def days():
+    return planted(n_days=24, n_clusters=3)[0]
+
+
+def training(cube, address="a_datsc", **options) -> Training:
+    """Return a fit that has been warmed up and has centres and bases."""
+    spec = registry.method(address)
+    plugin = Plugin(n_clusters=3, seed=0, **{**spec.parameters, **spec.smoke, "warmup_epochs": 1, **options})
+    found = Training(plugin, cube)
+    found.warm_up()
+    found.start()
+    return found
+
+
+def reached(found: Training, loss: torch.Tensor) -> set[str]:
+    """Return the parts of G, head and D at whose weights a loss has a gradient."""
+    names = {**dict(found.G.named_parameters()), "head": found.head.centres, "D": found.D.subspaces.U}
+    gradients = torch.autograd.grad(loss, list(names.values()), allow_unused=True)
+    return {
+        name.split(".")[0]
+        for name, gradient in zip(names, gradients, strict=True)
+        if gradient is not None and gradient.abs().sum() > 0
+    }
+
+
+def test_each_term_of_the_generator_reaches_what_it_should(days):
+    found = training(days, lambda_adv=1.0)
+    terms = found.losses(found.days.groups[0], 1.0)
+    embeds = {"encoder", "patches", "attention", "embedding"}
+    assert reached(found, terms["reconstruction"]) == embeds | {"expression", "decoder"}
+    for term in ("kl", "balance", "redundancy"):
+        terms = found.losses(found.days.groups[0], 1.0)
+        assert reached(found, terms[term]) == embeds | {"head"}
+    terms = found.losses(found.days.groups[0], 1.0)
+    assert reached(found, terms["self_expression"]) == embeds | {"expression"}
+    terms = found.losses(found.days.groups[0], 1.0)
+    assert reached(found, terms["adversarial"]) == embeds | {"D"}
+
+
+def test_a_step_of_one_side_leaves_the_other_as_it_is(days):
+    found = training(days)
+    of_G, of_D = found.players(n_steps=4)
+    U = found.D.subspaces.U.detach().clone()
+    of_G.step()
+    assert torch.equal(U, found.D.subspaces.U)
+    weights = [weight.detach().clone() for weight in found.G.parameters()]
+    of_D.step()
+    assert not torch.equal(U, found.D.subspaces.U)
+    for before, after in zip(weights, found.G.parameters(), strict=True):
+        assert torch.equal(before, after)
+
+
+def test_self_expression_and_adversary_wait_for_their_start(days):
+    found = training(days)
+    early, late = (found.losses(found.days.groups[0], progress) for progress in (0.1, 0.3))
+    for term in ("self_expression", "adversarial"):
+        assert early[term].item() == 0
+        assert late[term].item() > 0
+
+
+def test_what_a_fit_returns(days):
+    found = fit("a_datsc", days, n_clusters=3)
+    n = days.n_days
+    assert found.embedding.shape == (n, 8)
+    assert found.self_expression.shape == (n, n)
+    assert found.reconstruction.shape == days.values.shape
+    assert set(found.other_labels) == {"spectral", "plain_cut", "raw_data"}
+    terms = {"reconstruction", "kl", "balance", "redundancy", "self_expression", "adversarial"}
+    of_D = {"discriminator", "skewness", "overlap"}
+    looks = {"labels_changed", "embedding_norm", "temperature", *(f"share_of_cluster_{k}" for k in range(3))}
+    assert set(found.history) == terms | of_D | looks
+    assert all(len(found.history[name]) == 3 for name in (terms | of_D | looks) - {"reconstruction", "embedding_norm"})
+    assert found.history["temperature"][-1] == pytest.approx(0.5)
+    shares = np.array([found.history[f"share_of_cluster_{k}"] for k in range(3)])
+    np.testing.assert_allclose(shares.sum(axis=0), 1)
+    np.testing.assert_allclose(shares[:, -1], np.bincount(found.labels, minlength=3) / n)
+
+
+def test_refined_labels_are_the_spectral_ones(days):
+    plain = fit("a_datsc", days, n_clusters=3)
+    refined = fit("a_datsc/spectral", days, n_clusters=3)
+    np.testing.assert_array_equal(refined.labels, plain.other_labels["spectral"])
+    np.testing.assert_array_equal(refined.other_labels["argmax"], plain.labels)
+
+
+@pytest.mark.parametrize("window", [10, 24, 365])
+def test_coefficients_stay_within_their_window(days, window):
+    C = fit("a_datsc", days, n_clusters=3, window=window).self_expression
+    starts = range(0, 24, min(window, 24))
+    inside = np.zeros_like(C, dtype=bool)
+    for first in starts:
+        inside[first : first + window, first : first + window] = True
+    assert not C[~inside].any()
+    assert C[inside].any()
+
+
+def test_training_lowers_the_reconstruction_error(days):
+    history = fit("a_datsc", days, n_clusters=3, warmup_epochs=30, warmup_lr=0.01, look_every=5).history
+    assert history["reconstruction"][5] < 0.9 * history["reconstruction"][0]
+
+
+def test_balance_evens_the_mean_assignment(days):
+    """What it weighs is the mean of q; sizes of the clusters of labels may differ all the same (README)."""
+    short = {"warmup_epochs": 5, "joint_epochs": 60, "joint_lr": 0.01, "lambda_kl": 0.0, "temperature": [1.0, 1.0]}
+    uneven = []
+    for weight in (0.0, 1.0):
+        found = training(days, lambda_bal=weight, **short)
+        with torch.no_grad():  # one centre begins far away
+            found.head.centres[0] += 3
+        found.train_jointly()
+        uneven.append(balance(found.head(found.days.embed(found.G)[0])).item())
+    assert uneven[1] < 0.5 * uneven[0]
+
+
+def test_padding_of_the_cube_is_what_the_plugin_would_add(days):
+    one, other = fit("a_datsc", days, n_clusters=3), fit("a_datsc", padded(days, 4, 4), n_clusters=3)
+    np.testing.assert_array_equal(one.embedding, other.embedding)
+    np.testing.assert_array_equal(one.reconstruction, other.reconstruction[:, :12, :12])
+    assert not other.reconstruction[:, 12:].any()
+
+
+def test_tabular_days_do_not_see_each_other_but_through_the_bottleneck():
+    found = TabularGenerator((2, 3, 3), registry_settings(expression=False)).double()
+    x = torch.rand(1, 4, 2, 3, 3, dtype=torch.float64)
+    other = x.clone()
+    other[:, 0] += 0.1
+    Z, changed = found.embed(x)[0], found.embed(other)[0]
+    assert torch.equal(Z[:, 1:], changed[:, 1:])
+    assert not torch.equal(Z[:, 0], changed[:, 0])
+
+
+def registry_settings(**options):
+    from types import SimpleNamespace
+
+    spec = registry.method("a_datsc")
+    return SimpleNamespace(**{**spec.parameters, **spec.smoke, **options})
+
+
+def test_variants_are_different_networks(days):
+    counts = {address: fit(address, days, n_clusters=3).n_parameters for address in ADDRESSES}
+    assert counts["a_datsc/gat"] < counts["a_datsc"]
+    assert counts["a_datsc/sel"] < counts["a_datsc"]
+    assert counts["a_datsc/no_skips"] < counts["a_datsc"]
+    assert counts["a_datsc/cnn_lstm"] < counts["a_datsc"]
