@@ -77,7 +77,7 @@ SUBJECTS: dict[str, dict[str, Callable[[], Pair]]] = {
         "41 x 41": partial(dsc, 7, (41, 41, 7), 1, **DSC_ODD, decoder=[]),
     },
     "A-DATSC": {
-        "small": partial(a_datsc, 2, 5, 16),
+        "small": partial(a_datsc, 2, 5, 16, filters=[4, 6, 8, 8]),
         "41 x 41": partial(a_datsc, 1, 7, 48, filters=[16, 24, 32, 48], patch=[2, 2], n_heads=4, latent=32),
     },
     "A-DATSC, self-expression": {

@@ -17,9 +17,6 @@ from methods.a_datsc.unet import EPSILON, Decoder, Encoder, FrameConv2d, Patches
 from methods.blocks.convlstm import ConvLSTM2d
 from methods.blocks.lstm import LSTM
 
-HALVINGS = 3  # of the grid, from the stem to the top level (paper, Eq. 1)
-
-
 class Output(NamedTuple):
     """What the generator makes of sequences of frames.
 

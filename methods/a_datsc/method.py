@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from methods.a_datsc.adversary import SubspaceJudge
 from methods.a_datsc.clustering import SubspaceHead, annealed, balance, ramped, redundancy, tempered
-from methods.a_datsc.generator import HALVINGS, ConvGenerator, TabularGenerator
+from methods.a_datsc.generator import ConvGenerator, TabularGenerator
 from methods.a_datsc.self_expression import expression_loss
 from methods.a_datsc.sequences import Sequences
 from methods.blocks.gan import Player, alternate
@@ -51,7 +51,7 @@ class Training:
         self.k, self.seed, self.device, self.progress = (
             plugin.n_clusters, plugin.seed, plugin.device, plugin.progress,
         )  # fmt: skip
-        multiples = [2**HALVINGS * size for size in p.patch]
+        multiples = [2 ** (len(p.filters) - 1) * size for size in p.patch]
         self.days = Sequences(cube, p.window, p.windows_per_batch, multiples, p.count_padding).to(self.device)
         shape = self.days.frames.shape[1:]
         self.G = TabularGenerator(shape, p) if p.recurrence == "none" else ConvGenerator(shape[0], p)

@@ -22,8 +22,10 @@ class Sequences(nn.Module):
     ----------
     cube : Cube
         Values in [0, 1]. Its own padding is taken off first.
-    window, windows_per_batch : int
-        Days of a window, T, and windows of a batch, B.
+    window : int, optional
+        Days of a window, T; all of them without it.
+    windows_per_batch : int
+        Windows of a batch, B.
     multiples : sequence of int
         Rows and columns are filled up with zeros, at the high ends, to multiples of these.
     count_padding : bool
@@ -37,7 +39,7 @@ class Sequences(nn.Module):
     """
 
     def __init__(
-        self, cube: Cube, window: int, windows_per_batch: int, multiples: Sequence[int], count_padding: bool
+        self, cube: Cube, window: int | None, windows_per_batch: int, multiples: Sequence[int], count_padding: bool
     ) -> None:
         super().__init__()
         days = cube.unpadded()
@@ -47,6 +49,7 @@ class Sequences(nn.Module):
         mask = torch.from_numpy(np.moveaxis(days.mask, 2, 0).copy())
         seen = torch.ones_like(mask) if count_padding else mask
         self.register_buffer("seen", pad(seen, edges, value=count_padding))
+        window = min(window or cube.n_days, cube.n_days)
         whole = cube.n_days // window * window
         order = torch.arange(cube.n_days)
         groups = [*order[:whole].view(-1, window).split(windows_per_batch), order[whole:][None]]
@@ -67,10 +70,10 @@ class Sequences(nn.Module):
 
     @torch.no_grad()
     def embed(self, G: nn.Module) -> tuple[Tensor, Tensor | None]:
-        """Return Z, (day, D), and C, (day, day), whose coefficients are 0 between windows, of all days."""
+        """Return Z, (day, D), of all days, and C, (day, day), if one window holds them all: days of two know no C."""
         made = [G.embed(self.frames[window[None]]) for group in self.groups for window in group]
-        Z = torch.cat([z[0] for z, _ in made])
-        return Z, None if made[0][1] is None else torch.block_diag(*[C[0] for _, C in made])
+        C = made[0][1]
+        return torch.cat([z[0] for z, _ in made]), C[0] if C is not None and len(made) == 1 else None
 
     @torch.no_grad()
     def reconstruct(self, G: nn.Module, cube: Cube) -> np.ndarray:

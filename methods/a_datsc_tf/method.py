@@ -19,7 +19,6 @@ from methods.blocks.keras.training import DAY_INDICES, Trainer
 from methods.blocks.spectral import labelings
 from regimebench.method import Cube, Fit, Method
 
-HALVINGS = 3
 BUILT = {
     "recurrence": "convlstm",
     "attention": "bi_tgat",
@@ -159,7 +158,7 @@ class Plugin(Method):
 
 
 class Days:
-    """All days as one batch of windows (batch, time, y, x, variable), filled up to a grid that halves three times.
+    """All days as one batch of windows (batch, time, y, x, variable), filled up to a grid that halves at each level.
 
     Parameters
     ----------
@@ -183,7 +182,7 @@ class Days:
             )
         days = cube.unpadded()
         self.size = days.mask.shape[:2]
-        edges = [(0, -size % (2**HALVINGS * patch)) for size, patch in zip(self.size, p.patch, strict=True)]
+        edges = [(0, -size % (2 ** (len(p.filters) - 1) * patch)) for size, patch in zip(self.size, p.patch, strict=True)]
         frames = np.pad(days.values, [(0, 0), *edges, (0, 0)])
         self.x = tf.constant(frames.reshape(-1, window, *frames.shape[1:]))
         counted = np.ones_like(days.mask) if p.count_padding else days.mask
