@@ -17,6 +17,7 @@ TYPES = {"plugin": str, "params": (dict, type(None))}
 # Folders of the results that hold something else than one data set.
 RESERVED = ("benchmarks", "figures", "logs", "report", "tables", "truth")
 PUBLISHED = ROOT / "published" / "data.yaml"  # one key for each data set of the papers
+WORDS = {"all": None, "defaults": 1}  # how many rows of each plugin a word in place of a list of methods stands for
 DEFAULTS = {"results": "results", "n_clusters": 7, "seeds": 20, "budget": "full", "retry_failed": False}
 
 
@@ -178,7 +179,7 @@ def _usable(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         **settings,
         "datasets": entries,
-        "methods": "all" if methods == "all" else rows,
+        "methods": methods if methods in tuple(WORDS) else rows,
         "seeds": settings["seeds"] if isinstance(settings["seeds"], int) else 1,
     }
 
@@ -189,12 +190,12 @@ def _is_row(row: Any) -> bool:
 
 def _addresses(methods: Any) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
     """Return the rows with their parameters, and what is wrong."""
-    if methods != "all":
+    if not isinstance(methods, str):
         return [(item, {}) if isinstance(item, str) else next(iter(item.items())) for item in methods], []
     rows, found = [], [f"methods: {text}" for text in registry.misnamed("methods")]
     for name in registry.folders("methods"):
         try:
-            rows += [(address, {}) for address in registry.variants(name)]
+            rows += [(address, {}) for address in registry.variants(name)[: WORDS[methods]]]
         except InvalidFile as error:
             found.append(f"methods: {error}")
     return rows, found

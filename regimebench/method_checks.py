@@ -191,9 +191,9 @@ class Probe:
         """Compare how the peak of memory grows with days with what method.yaml declares."""
         declared = self.spec.resources["memory"]
         self.fit()  # known, or a first fit: the libraries that one loads are not memory for days
-        peaks = {MANY_DAYS: self.peak_mib(MANY_DAYS)}
-        if peaks[MANY_DAYS] >= SMALL_MIB:
-            peaks[MANY_DAYS // 2] = self.peak_mib(MANY_DAYS // 2)
+        peaks = self.peaks()
+        if growth(peaks) != declared:  # what else a process does adds to a peak now and then, and never takes from it
+            peaks = min(peaks, self.peaks(), key=lambda found: found[MANY_DAYS])
         found = growth(peaks)
         shown = ", ".join(f"{days} days {peak:.0f} MiB" for days, peak in sorted(peaks.items()))
         advice = {
@@ -206,6 +206,13 @@ class Probe:
             f"memory grows as {found} in days ({shown}), method.yaml says {declared}; {advice[found]}",
         )
         return f"{found}: {shown}"
+
+    def peaks(self) -> dict[int, float]:
+        """Return the peaks that :func:`growth` compares."""
+        peaks = {MANY_DAYS: self.peak_mib(MANY_DAYS)}
+        if peaks[MANY_DAYS] >= SMALL_MIB:
+            peaks[MANY_DAYS // 2] = self.peak_mib(MANY_DAYS // 2)
+        return peaks
 
     def peak_mib(self, days: int) -> float:
         """Return by how much one fit of so many days raises the memory of this process at its peak."""

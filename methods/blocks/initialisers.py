@@ -44,7 +44,8 @@ INITIALISERS: dict[str, Initialiser] = {
 def initialise(module: nn.Module, fill: Initialiser, generator: torch.Generator, shared: bool = False) -> None:
     """Fill all weights (two and more axes) of ``module`` in order, and set all biases to zero.
 
-    A part with a method ``initialise(generator)``, such as a recurrent layer, fills its own weights with that instead.
+    A part with a method ``initialise(generator)``, such as a recurrent layer, fills its own weights with that instead;
+    layer norms start with scale 1 and offset 0.
 
     Parameters
     ----------
@@ -59,15 +60,23 @@ def initialise(module: nn.Module, fill: Initialiser, generator: torch.Generator,
         several layers share: layers of equal shape start with equal weights.
     """
     start = generator.get_state()
-    with torch.no_grad():
-        for part in module.modules():
-            if part is not module and hasattr(part, "initialise"):
-                part.initialise(generator)
+
+    def visit(part: nn.Module) -> None:
+        if part is not module and hasattr(part, "initialise"):
+            part.initialise(generator)
+            return
+        if isinstance(part, nn.LayerNorm):
+            part.reset_parameters()
+            return
+        for parameter in part.parameters(recurse=False):
+            if parameter.ndim < 2:
+                parameter.zero_()
                 continue
-            for parameter in part.parameters(recurse=False):
-                if parameter.ndim < 2:
-                    parameter.zero_()
-                    continue
-                if shared:
-                    generator.set_state(start)
-                fill(parameter, generator)
+            if shared:
+                generator.set_state(start)
+            fill(parameter, generator)
+        for child in part.children():
+            visit(child)
+
+    with torch.no_grad():
+        visit(module)

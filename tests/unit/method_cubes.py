@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -52,6 +53,21 @@ def plugin(address: str, seed: int = 0, n_clusters: int = 7, **values):
 def fit(address: str, cube: Cube, seed: int = 0, n_clusters: int = 7, **values) -> Fit:
     """Fit the method ``address`` with its smoke parameters, changed by ``values``, and check what it returns."""
     return check_fit(plugin(address, seed, n_clusters, **values).fit(cube), cube.n_days, n_clusters)
+
+
+def padded(cube: Cube, rows: int, columns: int) -> Cube:
+    """Return the cube with so many rows and columns of zeros without data at the high ends."""
+    edges = ((0, rows), (0, columns), (0, 0))
+    return replace(
+        cube,
+        values=np.pad(cube.values, ((0, 0), *edges)),
+        mask=np.pad(cube.mask, edges),
+        lat=np.arange(len(cube.lat) + rows, dtype=float),
+        lon=np.arange(len(cube.lon) + columns, dtype=float),
+        minimum=np.pad(cube.minimum, edges),
+        scale=np.pad(cube.scale, edges),
+        attrs={"padded_cells": [rows, columns]},
+    )
 
 
 def numpy_state() -> np.ndarray:

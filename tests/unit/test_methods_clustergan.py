@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, make_cube, planted, plugin
+from method_cubes import fit, make_cube, padded, planted, plugin
 from sklearn.exceptions import ConvergenceWarning
 
 from methods.blocks.kmeans import kmeans
@@ -190,17 +190,6 @@ def test_days_that_are_all_zero_have_one_code(days):
 
 
 def test_padding_is_not_seen(days):
-    rows, columns = 4, 8
-    by_hand = ((0, rows), (0, columns), (0, 0))
-    wide = replace(
-        days,
-        values=np.pad(days.values, ((0, 0), *by_hand)),
-        mask=np.pad(days.mask, by_hand),
-        lat=np.arange(12 + rows, dtype=float),
-        lon=np.arange(12 + columns, dtype=float),
-        minimum=np.pad(days.minimum, by_hand),
-        scale=np.pad(days.scale, by_hand),
-        attrs={"padded_cells": [rows, columns]},
-    )
+    wide = padded(days, 4, 8)
     for address in ("clustergan", "clustergan/conv"):
         np.testing.assert_array_equal(fit(address, days).embedding, fit(address, wide).embedding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, make_cube, planted, plugin
+from method_cubes import fit, make_cube, padded, planted, plugin
 
 from methods.blocks.expressive_autoencoder import ExpressiveAutoencoder
 from methods.blocks.gan import Player
@@ -174,22 +174,10 @@ def test_g_lowers_the_energy_of_fakes_or_the_score_that_d_raises():
 
 
 def test_padding_and_masked_cells(days):
-    padded = np.pad(days.values, ((0, 0), (0, 4), (0, 3), (0, 0)))
     cube = make_cube(np.random.default_rng(0).random((12, 7, 10, 1)))
     found = fit("dasc", cube, n_clusters=2)
     assert found.reconstruction.shape == cube.values.shape
-    wide = type(days)(
-        values=padded,
-        mask=np.pad(days.mask, ((0, 4), (0, 3), (0, 0))),
-        time=days.time,
-        lat=np.arange(padded.shape[1], dtype=float),
-        lon=np.arange(padded.shape[2], dtype=float),
-        variables=days.variables,
-        units=days.units,
-        minimum=np.pad(days.minimum, ((0, 4), (0, 3), (0, 0))),
-        scale=np.pad(days.scale, ((0, 4), (0, 3), (0, 0))),
-        attrs={"padded_cells": [4, 3]},
-    )
+    wide = padded(days, 4, 3)
     one, other = fit("dasc", days, n_clusters=3), fit("dasc", wide, n_clusters=3)
     np.testing.assert_array_equal(one.embedding, other.embedding)
     np.testing.assert_array_equal(one.reconstruction, other.reconstruction[:, :12, :12])

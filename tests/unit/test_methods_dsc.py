@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, make_cube, planted, plugin
+from method_cubes import fit, make_cube, padded, planted, plugin
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
@@ -208,18 +208,7 @@ def test_training_finds_more_of_travelling_waves_than_the_untrained_network_and_
 
 def test_padding_of_the_cube_is_what_the_network_would_add(days):
     """Unpadded days and the same days with masked zeros at the high ends are one input, at any size of padding."""
-    rows, columns = 4, 8
-    by_hand = ((0, rows), (0, columns), (0, 0))
-    wide = replace(
-        days,
-        values=np.pad(days.values, ((0, 0), *by_hand)),
-        mask=np.pad(days.mask, by_hand),
-        lat=np.arange(12 + rows, dtype=float),
-        lon=np.arange(12 + columns, dtype=float),
-        minimum=np.pad(days.minimum, by_hand),
-        scale=np.pad(days.scale, by_hand),
-        attrs={"padded_cells": [rows, columns]},
-    )
+    wide = padded(days, 4, 8)
     one, other = (fit("dsc", cube, pad_to=16) for cube in (days, wide))
     np.testing.assert_array_equal(one.embedding, other.embedding)
     assert other.reconstruction.shape == wide.values.shape

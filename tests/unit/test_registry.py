@@ -115,6 +115,11 @@ def test_a_method_that_is_no_python_is_planned_and_leaves_the_others_alone(toy):
     assert {"toy", "kmeans"} <= set(plan.methods)
 
 
+def test_defaults_are_the_plugins_without_their_variants():
+    plan = make_plan({"datasets": {"d": {"plugin": "synthetic"}}, "methods": "defaults"})
+    assert list(plan.methods) == list(registry.folders("methods"))
+
+
 def test_a_folder_that_cannot_be_a_plugin_is_reported(toy):
     toy.rename(toy.with_name("My-Toy"))
     assert "My-Toy" not in registry.folders("methods")

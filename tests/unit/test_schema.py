@@ -25,7 +25,7 @@ def test_every_problem_is_listed_with_path_value_and_what_is_allowed():
         "datasets.demo: unknown key 'colour'; allowed keys are gaps, n_clusters",
         "seeds: found 0; the smallest value allowed is 1",
         "budget: found 'huge'; allowed are full, smoke",
-        "methods: found 'some'; allowed: the word all or a list of addresses",
+        "methods: found 'some'; allowed: the word all or the word defaults or a list of addresses",
         "top level: unknown key 'sedes'",
         "datasets.demo.plugin: there is no dataset 'demo'",
     ):
