@@ -33,7 +33,7 @@ $(VENV)/.tensorflow: requirements-tensorflow.lock $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -r requirements-tensorflow.lock
 	@touch $@
 
-demo: setup ## Run everything on a small planted data set and print the tables (minutes)
+demo: setup ## Run every plugin on a small planted data set and print the tables (minutes)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules
 	@$(BIN)/python -m regimebench tables results/demo
 

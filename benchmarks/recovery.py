@@ -257,8 +257,9 @@ regimes: median (quartiles) over the data sets. Rows are all methods and variant
 framework are left out, since they are to agree with what they repeat. Parameters are those of `method.yaml`, but for
 counts of steps that are meant for 365 days, which are in proportion here: {scaled}.
 Fits that are not ok are counted behind the number; those that put all days into one cluster ("degenerate") have an
-index of 0 that counts. `(oracle)` knows how its family is made, not the labels. Seconds: median over all fits, two of
-which ran side by side on one thread each.
+index of 0 that counts. `(oracle)` knows how its family is made, not the labels. Seconds: wall clock, median
+over all fits, each on one thread. Other work ran beside some of them, so they are no measure of speed
+([deep-speed.md](deep-speed.md) is).
 
 {table(runs, addresses)}
 

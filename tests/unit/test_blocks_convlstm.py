@@ -166,3 +166,10 @@ def test_repeated_convolutions_are_convolutions(dtype):
     convolved = repeated(kernel, x.shape)
     for each in (x, 2 * x + 1):
         torch.testing.assert_close(convolved(each), conv2d(each, kernel, padding=1))
+
+
+def test_a_second_derivative_is_refused():
+    x = frames().requires_grad_()
+    (gradient,) = torch.autograd.grad(layer()(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
