@@ -24,16 +24,16 @@ $(VENV)/.ready: requirements.lock
 	@$(PYTHON) -c 'import shutil, sys; free = shutil.disk_usage(".").free / 2**30; sys.exit(f"{free:.1f} GiB of disk are free here; the set-up needs $(NEED_GIB)" if free < $(NEED_GIB) else 0)'
 	@echo "Setting up $(VENV) (some minutes, once)"
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.lock
 	@touch $@
 
 tensorflow: setup $(VENV)/.tensorflow ## Add TensorFlow to .venv, for the twins (1.5 GiB)
 
 $(VENV)/.tensorflow: requirements-tensorflow.lock $(VENV)/.ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-tensorflow.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -r requirements-tensorflow.lock
 	@touch $@
 
-demo: setup ## Run everything on a small planted data set and print the tables (minutes)
+demo: setup ## Run every plugin on a small planted data set and print the tables (minutes)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules
 	@$(BIN)/python -m regimebench tables results/demo
 

@@ -49,12 +49,14 @@ Made by `python -m benchmarks.deep_days`; do not edit.
 
 {days} days of {grid} values. Seconds of one training step, or of one step from C to labels; peak memory in MiB during
 it, with the framework, the data and the optimiser's state. Growth: the last over the first, for {ratio} times the days.
-`senet` and the first phase of others train on batches, so that a step costs the same and an epoch has more of them.
+A step of `senet` takes 100 rows of C, so it grows with days, and an epoch with their square.
 
 {table}
 
 `dsc_net`, `dasc`, `dsc_dag` and `pro_dsc` hold numbers for each pair of days while they train, `senet` when it is cut;
-so their `method.yaml` declares quadratic memory. `edesc` has no such matrix at all.
+so their `method.yaml` declares quadratic memory. `edesc` has no such matrix. Its input is given on the axes that the
+days span, as many as days up to the number of columns ({columns:,}), so its outer layers grow with days until then; a
+step over more days than columns is linear in them.
 """
 
 
@@ -125,6 +127,7 @@ def report(given: argparse.Namespace) -> str:
         facts="\n".join(f"- {name}: {value}" for name, value in about(given.threads).items()),
         days=", ".join(map(str, given.days)),
         grid=" x ".join(map(str, given.grid)),
+        columns=np.prod(given.grid),
         ratio=f"{given.days[-1] / given.days[0]:g}",
         table=tabulate(rows, header, "github", disable_numparse=True),
     )

@@ -50,12 +50,19 @@ DRAWS = range(100, 105)
 SCALED = {
     "dec": {"layer_steps": 200, "joint_steps": 400, "decay_steps": 80},
     "dec/idec": {"layer_steps": 200, "joint_steps": 400, "decay_steps": 80},
-    "clustergan/published_code": {"steps": 5000},
+    "clustergan/published_code": {"steps": 2500},
 }
 """Counts of steps in proportion to the number of days, 72 of 365; all else is as in ``method.yaml``.
 
 DSC keeps its counts: its network gives back the mean day for some 250 steps, however few the days (its README).
-ClusterGAN's authors take 100,000 steps, hours for each fit; 5,000 are four times the default here.
+ClusterGAN's authors take 100,000 steps, hours for each fit.
+"""
+
+NARROW = ("dsc",)
+WIDTHS, NARROWING = ("filters", "units", "code", "decoder"), 4
+"""Plugins whose layers are a quarter as wide here, and the parameters that say how wide they are.
+
+19 million weights for 256 cells took ten minutes for each fit, and found less than a quarter of the width does.
 """
 
 CLAIMS = {
@@ -113,7 +120,7 @@ def run(address: str, family: str, draw: int) -> list[object]:
     spec = registry.method(address)
     k = SIZE["n_clusters"]
     try:
-        method = registry.load(spec)(n_clusters=k, seed=draw, **{**spec.parameters, **SCALED.get(address, {})})
+        method = registry.load(spec)(n_clusters=k, seed=draw, **{**spec.parameters, **scaled(address)})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             labels = check_fit(method.fit(cube), cube.n_days, k).labels
@@ -124,6 +131,22 @@ def run(address: str, family: str, draw: int) -> list[object]:
         ari, seconds = adjusted_rand_score(truth, labels), time.perf_counter() - started
         status = "ok" if len(set(labels)) > 1 else "degenerate"
     return [address, family, draw, status, ari, seconds]
+
+
+def scaled(address: str) -> dict[str, object]:
+    """Return the parameters that are other than in ``method.yaml``."""
+    own = SCALED.get(address, {})
+    if address.partition("/")[0] in NARROW:
+        known = registry.method(address).parameters
+        return {name: _narrow(known[name]) for name in WIDTHS if name in known} | own
+    return own
+
+
+def _narrow(width: object) -> object:
+    """Return a width, or each width of a list, divided; the names of layers without one stay."""
+    if isinstance(width, list):
+        return [_narrow(one) for one in width]
+    return width // NARROWING if isinstance(width, int) else width
 
 
 def missing(known: pd.DataFrame, addresses: list[str], families: list[str]) -> list[tuple[str, str, int]]:
@@ -243,7 +266,7 @@ def page(csv: Path, addresses: list[str]) -> str:
     size = (
         f"{SIZE['n_days']} days x {SIZE['height']} x {SIZE['width']} x {SIZE['n_variables']}, k = {SIZE['n_clusters']}"
     )
-    scaled = "; ".join(
+    steps = "; ".join(
         f"`{address}` {', '.join(f'{name} {value}' for name, value in values.items())}"
         for address, values in SCALED.items()
     )
@@ -255,10 +278,12 @@ Four families of planted regimes ([datasets/synthetic](../datasets/synthetic/REA
 ({size}), with seeds of their own, each fitted once with a seed of its own. The adjusted Rand index with the planted
 regimes: median (quartiles) over the data sets. Rows are all methods and variants of the registry; twins in another
 framework are left out, since they are to agree with what they repeat. Parameters are those of `method.yaml`, but for
-counts of steps that are meant for 365 days, which are in proportion here: {scaled}.
+counts of steps that are meant for 365 days, which are in proportion here: {steps}.
+The layers of {" and ".join(f"`{name}`" for name in NARROW)}, made for 41 x 41 cells, are a quarter as wide.
 Fits that are not ok are counted behind the number; those that put all days into one cluster ("degenerate") have an
-index of 0 that counts. `(oracle)` knows how its family is made, not the labels. Seconds: median over all fits, two of
-which ran side by side on one thread each.
+index of 0 that counts. `(oracle)` knows how its family is made, not the labels. Seconds: wall clock, median
+over all fits, each on one thread. Other work ran beside some of them, so they are no measure of speed
+([deep-speed.md](deep-speed.md) is).
 
 {table(runs, addresses)}
 

@@ -19,7 +19,7 @@ from regimebench.method import Cube, Fit, Method
 
 
 class Plugin(Method):
-    """Auto-encoder whose code is divided among k subspaces; days learn to lie in one of them. Linear in days."""
+    """Auto-encoder whose code is divided among k subspaces; days learn to lie in one of them."""
 
     def fit(self, cube: Cube) -> Fit:
         """Cluster the days of ``cube``."""

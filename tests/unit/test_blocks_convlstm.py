@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import conv2d
 
 from methods.blocks.convlstm import ConvLSTM2d, hard_sigmoid
+from methods.blocks.packed_convolution import repeated
 
 
 def layer(n_in=2, n_out=3, **options) -> ConvLSTM2d:
@@ -99,3 +101,75 @@ def test_new_weights_are_those_of_keras():
 def test_an_even_kernel_is_refused():
     with pytest.raises(ValueError, match="kernel_size is 2; it must be odd"):
         ConvLSTM2d(1, 1, kernel_size=2)
+
+
+@pytest.mark.parametrize("size", [5, 13])
+def test_gradients_are_those_of_the_plain_loop_on_small_and_large_maps(size):
+    """Small maps take another way to the gradient of the kernels than large ones."""
+    made, x = layer().float(), torch.randn(2, 20, 2, size, size, generator=torch.Generator().manual_seed(2))
+    weigh = torch.randn(2, 20, 3, size, size, generator=torch.Generator().manual_seed(3))
+
+    def loop(x):
+        gates_of_x = torch.stack([conv2d(frame, made.kernel, made.bias, padding=1) for frame in x.unbind(1)], dim=1)
+        hidden = cell = x.new_zeros(2, 3, size, size)
+        states = []
+        for gates in gates_of_x.unbind(1):
+            i, f, c, o = (gates + conv2d(hidden, made.recurrent_kernel, padding=1)).chunk(4, dim=1)
+            cell = hard_sigmoid(f) * cell + hard_sigmoid(i) * torch.tanh(c)
+            hidden = hard_sigmoid(o) * torch.tanh(cell)
+            states.append(hidden)
+        return torch.stack(states, dim=1)
+
+    inputs = [x.requires_grad_(), *made.parameters()]
+    ours, plain = (torch.autograd.grad((run(x) * weigh).sum(), inputs) for run in (made, loop))
+    for a, b in zip(ours, plain, strict=True):
+        assert (a - b).abs().max() < 1e-5 * b.abs().max()
+
+
+def test_gates_computed_again_give_the_same_numbers():
+    x = frames().requires_grad_()
+    for a, b in zip(
+        *(
+            torch.autograd.grad(made(x).square().sum(), [x, *made.parameters()])
+            for made in (layer(), layer(recompute=True))
+        ),
+        strict=True,
+    ):
+        assert torch.equal(a, b)
+
+
+def test_one_frame_has_no_recurrence():
+    made, x = layer(), frames(n_steps=1)
+    made(x).sum().backward()
+    assert not made.recurrent_kernel.grad.any()
+    assert made.kernel.grad.any()
+
+
+def test_frames_need_no_gradient_and_may_go_through_twice():
+    made, x = layer(), frames()
+    made(made.eval()(x)[:, :, :2]).sum().backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in made.parameters())
+
+
+def test_autocast_computes_in_bfloat16():
+    made, x = layer().float(), frames().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = made(x)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), made(x), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_repeated_convolutions_are_convolutions(dtype):
+    generator = torch.Generator().manual_seed(4)
+    x, kernel = (torch.randn(*shape, generator=generator, dtype=dtype) for shape in ((2, 3, 5, 6), (7, 3, 3, 3)))
+    convolved = repeated(kernel, x.shape)
+    for each in (x, 2 * x + 1):
+        torch.testing.assert_close(convolved(each), conv2d(each, kernel, padding=1))
+
+
+def test_a_second_derivative_is_refused():
+    x = frames().requires_grad_()
+    (gradient,) = torch.autograd.grad(layer()(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
