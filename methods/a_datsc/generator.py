@@ -50,6 +50,7 @@ class ConvGenerator(nn.Module):
     def __init__(self, n_variables: int, p: SimpleNamespace) -> None:
         super().__init__()
         F, D = p.filters[-1], p.latent
+        self.halo = p.halo
         layer = {"convlstm": partial(ConvLSTM2d, recompute=p.recompute), "cnn_lstm": FrameConv2d}[p.recurrence]
         self.encoder = Encoder(n_variables, p.filters, layer)
         self.patches = Patches(F, p.patch)
@@ -65,17 +66,24 @@ class ConvGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Output:
         """Map frames (batch, time, variable, y, x) in [0, 1]."""
+        x, inner = self._mirrored(x)
         levels = self.encoder(x)
         nodes = self._nodes(levels[-1])
-        Z = self.embedding(nodes.mean(dim=2))
+        Z = self.embedding(nodes[:, inner].mean(dim=2))
         C, bottleneck = self._expressed(Z)
         width = levels[-1].shape[-1] // self.patches.tile.stride[1]
-        return Output(Z, C, self.decoder(self.patches.back(nodes, width), bottleneck, levels))
+        return Output(Z, C, self.decoder(self.patches.back(nodes, width), bottleneck, levels)[:, inner])
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return Z and C alone."""
-        Z = self.embedding(self._nodes(self.encoder(x)[-1]).mean(dim=2))
+        x, inner = self._mirrored(x)
+        Z = self.embedding(self._nodes(self.encoder(x)[-1])[:, inner].mean(dim=2))
         return Z, self._expressed(Z)[0]
+
+    def _mirrored(self, x: Tensor) -> tuple[Tensor, slice]:
+        """Return frames with their first and last days mirrored at both ends, and where the frames stand in them."""
+        n = min(self.halo, x.shape[1])
+        return torch.cat([x[:, :n].flip(1), x, x[:, x.shape[1] - n :].flip(1)], dim=1), slice(n, n + x.shape[1])
 
     def _nodes(self, top: Tensor) -> Tensor:
         nodes = self.patches(top)
