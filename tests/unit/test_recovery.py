@@ -84,6 +84,13 @@ def test_a_fit_that_fails_is_a_row(monkeypatch, capsys):
     assert "eof_kmeans, centroids 100: " in capsys.readouterr().err
 
 
+def test_wide_networks_are_narrower_on_small_maps_and_others_as_declared():
+    assert recovery.scaled("dsc")["filters"] == [16, 16, "P", 32, "P", 64, "P", 128, "P"]
+    assert recovery.scaled("dsc/untrained")["code"] == 64
+    assert recovery.scaled("dec")["layer_steps"] == 200
+    assert recovery.scaled("dtc") == {}
+
+
 def test_only_what_is_missing_is_fitted(runs):
     jobs = recovery.missing(runs, ["dec", "random"], ["centroids", "waves"])
     assert len(jobs) == 5 + 10
