@@ -152,7 +152,13 @@ def _narrow(width: object) -> object:
 def missing(known: pd.DataFrame, addresses: list[str], families: list[str]) -> list[tuple[str, str, int]]:
     """Return the fits that have no row yet, methods in the order given."""
     done = set(known[["address", "family", "draw"]].itertuples(index=False, name=None))
-    return [job for job in product(addresses, families, DRAWS) if job not in done]
+    jobs = product(addresses, families, DRAWS)
+    return [job for job in jobs if job not in done and job[1] in fitted_to(job[0])]
+
+
+def fitted_to(address: str) -> tuple[str, ...]:
+    """Return the families that an address is fitted to: a variant that is trained, to those that it claims alone."""
+    return families_of(address) if "/" in address and claimed(address) else tuple(FAMILIES)
 
 
 def fit_missing(csv: Path, addresses: list[str], families: list[str], jobs: int) -> None:
@@ -201,6 +207,10 @@ def cell(runs: pd.DataFrame) -> str:
     return spread(known) + (f"; {trouble}" if trouble else "")
 
 
+def _cell_of(runs: pd.DataFrame, wanted: bool) -> str:
+    return cell(runs) if wanted or len(runs) else ""
+
+
 def table(runs: pd.DataFrame, addresses: list[str]) -> str:
     """Return the table of the oracle and all addresses as Markdown."""
     families = list(FAMILIES)
@@ -209,7 +219,8 @@ def table(runs: pd.DataFrame, addresses: list[str]) -> str:
         own = runs[runs["address"] == address]
         taken = own["seconds"].dropna()
         seconds = f"{taken.median():.2g}" if len(taken) else ""
-        rows.append([address, *(cell(own[own["family"] == family]) for family in families), seconds])
+        cells = [_cell_of(own[own["family"] == family], family in fitted_to(address)) for family in families]
+        rows.append([address, *cells, seconds])
     return _markdown(rows, ["method", *families, "s per fit"])
 
 
@@ -277,7 +288,9 @@ Written by `python -m benchmarks.recovery` from `recovery.csv` ({about}). Do not
 Four families of planted regimes ([datasets/synthetic](../datasets/synthetic/README.md)), {len(DRAWS)} data sets each
 ({size}), with seeds of their own, each fitted once with a seed of its own. The adjusted Rand index with the planted
 regimes: median (quartiles) over the data sets. Rows are all methods and variants of the registry; twins in another
-framework are left out, since they are to agree with what they repeat. Parameters are those of `method.yaml`, but for
+framework are left out, since they are to agree with what they repeat. Plugins and controls are fitted to all families,
+variants at least to those whose mechanism they claim (the second table); other cells may be empty.
+Parameters are those of `method.yaml`, but for
 counts of steps that are meant for 365 days, which are in proportion here: {steps}.
 The layers of {" and ".join(f"`{name}`" for name in NARROW)}, made for 41 x 41 cells, are a quarter as wide.
 Fits that are not ok are counted behind the number; those that put all days into one cluster ("degenerate") have an

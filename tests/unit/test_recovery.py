@@ -98,6 +98,15 @@ def test_only_what_is_missing_is_fitted(runs):
     assert not any(job[:2] == ("dec", "centroids") for job in jobs)
 
 
+def test_variants_are_fitted_to_what_they_claim_and_all_else_to_every_family(runs):
+    assert recovery.fitted_to("dtc/days") == ("dynamics",)
+    for address in ("dtc", "dtc/untrained", "dsc_net/raw", "kmeans", recovery.ORACLE):
+        assert recovery.fitted_to(address) == tuple(recovery.FAMILIES)
+    assert {job[1] for job in recovery.missing(runs, ["dtc/days"], list(recovery.FAMILIES))} == {"dynamics"}
+    shown = recovery.table(runs, ["dtc/days"]).splitlines()[-1]
+    assert [cell.strip() for cell in shown.split("|")[2:6]] == ["", "", "", "5 not run"]
+
+
 def test_rows_are_kept_in_the_order_of_the_registry(runs, tmp_path):
     recovery.write(tmp_path / "all.csv", runs.sample(frac=1, random_state=0))
     back = recovery.read(tmp_path / "all.csv")
