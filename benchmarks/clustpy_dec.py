@@ -50,7 +50,8 @@ Set on its side to be as ours: ReLU (its default is LeakyReLU), biases that star
 error over all elements (it sums over the columns), 20 starts of k-means (1), and the labels of the soft assignment
 (`dec_labels_`; its `labels_` come from a last k-means). Its augmentation is off, as by default. Set on ours: no
 layer-wise phase (`layer_steps: 0`), weights from U(-1 / sqrt(fan-in), 1 / sqrt(fan-in)), which is torch's default and
-so ClustPy's, a constant rate, and momentum that is kept at a new target."""
+so ClustPy's, a constant rate, and momentum that is kept at a new target. How many passes of pre-training the planted
+data get was chosen by looking at our side, seed 0."""
 
 
 @dataclass(frozen=True)
