@@ -1,7 +1,7 @@
 """The page ``docs/recovery.md``: which planted family each method finds, and whether training helps.
 
-``python -m benchmarks.recovery`` fits what ``docs/recovery.csv`` does not hold yet, two fits at a time (about an hour
-for all methods on two cores; ``--only dec dtc`` fits these again), and writes the page from that file alone.
+``python -m benchmarks.recovery`` fits what ``docs/recovery.csv`` does not hold yet, two fits at a time (hours for
+all methods on two cores; ``--only dec dtc`` fits these again), and writes the page from that file alone.
 """
 
 from __future__ import annotations
@@ -52,17 +52,18 @@ SCALED = {
     "dec/idec": {"layer_steps": 200, "joint_steps": 400, "decay_steps": 80},
     "clustergan/published_code": {"steps": 2500},
 }
-"""Counts of steps in proportion to the number of days, 72 of 365; all else is as in ``method.yaml``.
+"""Counts of steps in proportion to the number of days, 72 of 365.
 
 DSC keeps its counts: its network gives back the mean day for some 250 steps, however few the days (its README).
-ClusterGAN's authors take 100,000 steps, hours for each fit.
+ClusterGAN's authors take 100,000 steps, hours for each fit; 2,500 are twice the default here, for the cost alone.
 """
 
 NARROW = ("dsc",)
 WIDTHS, NARROWING = ("filters", "units", "code", "decoder"), 4
 """Plugins whose layers are a quarter as wide here, and the parameters that say how wide they are.
 
-19 million weights for 256 cells took ten minutes for each fit, and found less than a quarter of the width does.
+For the cost: with all of it a fit took 7 to 12 minutes beside other work. What a quarter finds in two of the data sets
+of two families was looked at before it was chosen, and the page says so.
 """
 
 CLAIMS = {
@@ -195,8 +196,10 @@ def spread(values: pd.Series) -> str:
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
-def cell(runs: pd.DataFrame) -> str:
-    """Return the ARI of one address on one family, and what became of the runs that are not ok."""
+def cell(runs: pd.DataFrame, wanted: bool = True) -> str:
+    """Return the ARI of one address on one family, and what became of the runs that are not ok or are missing."""
+    if runs.empty and not wanted:
+        return ""
     others = runs.loc[runs["status"] != "ok", "status"].value_counts().to_dict()
     if len(runs) < len(DRAWS):
         others["not run"] = len(DRAWS) - len(runs)
@@ -207,10 +210,6 @@ def cell(runs: pd.DataFrame) -> str:
     return spread(known) + (f"; {trouble}" if trouble else "")
 
 
-def _cell_of(runs: pd.DataFrame, wanted: bool) -> str:
-    return cell(runs) if wanted or len(runs) else ""
-
-
 def table(runs: pd.DataFrame, addresses: list[str]) -> str:
     """Return the table of the oracle and all addresses as Markdown."""
     families = list(FAMILIES)
@@ -219,7 +218,7 @@ def table(runs: pd.DataFrame, addresses: list[str]) -> str:
         own = runs[runs["address"] == address]
         taken = own["seconds"].dropna()
         seconds = f"{taken.median():.2g}" if len(taken) else ""
-        cells = [_cell_of(own[own["family"] == family], family in fitted_to(address)) for family in families]
+        cells = [cell(own[own["family"] == family], family in fitted_to(address)) for family in families]
         rows.append([address, *cells, seconds])
     return _markdown(rows, ["method", *families, "s per fit"])
 
@@ -290,9 +289,10 @@ Four families of planted regimes ([datasets/synthetic](../datasets/synthetic/REA
 regimes: median (quartiles) over the data sets. Rows are all methods and variants of the registry; twins in another
 framework are left out, since they are to agree with what they repeat. Plugins and controls are fitted to all families,
 variants at least to those whose mechanism they claim (the second table); other cells may be empty.
-Parameters are those of `method.yaml`, but for
-counts of steps that are meant for 365 days, which are in proportion here: {steps}.
-The layers of {" and ".join(f"`{name}`" for name in NARROW)}, made for 41 x 41 cells, are a quarter as wide.
+Parameters are those of `method.yaml`, but for counts of steps, in proportion to the days or, for `published_code`, cut
+for the cost: {steps}. The layers of {" and ".join(f"`{name}`" for name in NARROW)} and its variants,
+made for 41 x 41 cells, are a quarter as wide, for the cost; two data sets of `waves` and `centroids` were looked at
+before that was chosen.
 Fits that are not ok are counted behind the number; those that put all days into one cluster ("degenerate") have an
 index of 0 that counts. `(oracle)` knows how its family is made, not the labels. Seconds: wall clock, median
 over all fits, each on one thread. Other work ran beside some of them, so they are no measure of speed

@@ -48,7 +48,7 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
     name = settings["dataset"]
     cube = read_cube(results / name / "cube.nc")
     findings = read_findings(results / name / "verify.json") if settings["published"] else None
-    found = read_results(settings, results / name)
+    found = Results.read(settings, results / name / "scores.csv", results / name / "runs.csv")
     best = best_runs(found)
     labels = {
         address: _labels(results, name, address, int(best.loc[address, "seed"]))
@@ -67,12 +67,6 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
         "figures": [(os.path.relpath(path, base), caption) for path, caption in figures],
         "files": [(os.path.relpath(path, base), path.name) for path in sorted((results / "tables").glob(f"{name}.*"))],
     }
-
-
-def read_results(settings: dict[str, Any], folder: Path) -> Results:
-    """Return the scores and runs of one data set's folder."""
-    scores, runs = (pd.read_csv(folder / file) for file in ("scores.csv", "runs.csv"))
-    return Results(settings, scores, runs)
 
 
 def best_runs(results: Results) -> pd.DataFrame:

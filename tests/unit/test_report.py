@@ -6,7 +6,8 @@ from published_world import make_fields
 
 from regimebench.method_checks import tiny_cube
 from regimebench.preprocess import preprocess
-from regimebench.report import _facts, _figures, best_runs, read_results
+from regimebench.report import _facts, _figures, best_runs
+from regimebench.results import Results
 
 ROWS = [{"address": "calendar", "kind": "control"}, {"address": "dec/untrained", "kind": "control"}]
 ROWS += [{"address": "dec_tf", "kind": "twin"}]
@@ -43,7 +44,8 @@ def test_a_collapsed_run_is_not_drawn_whatever_it_scores(tmp_path):
     pd.DataFrame(scores, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
     runs = {"address": "dec", "seed": range(3), "status": ["ok", "degenerate", "ok"]}
     pd.DataFrame(runs).to_csv(tmp_path / "runs.csv", index=False)
-    assert best_runs(read_results(SETTINGS, tmp_path)).loc["dec", "seed"] == 2
+    found = Results.read(SETTINGS, tmp_path / "scores.csv", tmp_path / "runs.csv")
+    assert best_runs(found).loc["dec", "seed"] == 2
 
 
 def test_the_grid_is_told_from_the_zeros_around_it():
