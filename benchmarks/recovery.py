@@ -7,33 +7,29 @@ all methods on two cores; ``--only dec dtc`` fits these again), and writes the p
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import sys
 import tempfile
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 from tabulate import tabulate
-from tqdm import tqdm
 
+from benchmarks import fitted_rows
 from benchmarks.planted_families import defaults, masked_fields
 from datasets.synthetic.oracles import ORACLES
 from datasets.synthetic.settings import planting
-from regimebench import provenance, registry
+from regimebench import registry
 from regimebench.dataset import Cube
 from regimebench.failures import describe
 from regimebench.files import replacing
-from regimebench.fit import THREAD_VARIABLES
-from regimebench.method import check_fit
+from regimebench.method import Fit, check_fit
 from regimebench.preprocess import preprocess
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -51,11 +47,13 @@ SCALED = {
     "dec": {"layer_steps": 200, "joint_steps": 400, "decay_steps": 80},
     "dec/idec": {"layer_steps": 200, "joint_steps": 400, "decay_steps": 80},
     "clustergan/published_code": {"steps": 2500},
+    "infogan/published_code": {"steps": 1000},
 }
 """Counts of steps in proportion to the number of days, 72 of 365.
 
 DSC keeps its counts: its network gives back the mean day for some 250 steps, however few the days (its README).
-ClusterGAN's authors take 100,000 steps, hours for each fit; 2,500 are twice the default here, for the cost alone.
+ClusterGAN's authors take 100,000 steps, hours for each fit; 2,500 are twice the default here, for the cost alone. So
+are InfoGAN's 1,000 updates of 5,000.
 """
 
 NARROW = ("dsc",)
@@ -118,20 +116,24 @@ def run(address: str, family: str, draw: int) -> list[object]:
     status, ari, seconds = "ok", np.nan, np.nan
     if address == ORACLE:
         return [address, family, draw, status, adjusted_rand_score(truth, oracle), np.nan]
-    spec = registry.method(address)
-    k = SIZE["n_clusters"]
     try:
-        method = registry.load(spec)(n_clusters=k, seed=draw, **{**spec.parameters, **scaled(address)})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            labels = check_fit(method.fit(cube), cube.n_days, k).labels
+        labels = fit(address, cube, draw).labels
     except Exception as error:
-        status, message = describe(error, spec.folder)
+        status, message = describe(error, registry.method(address).folder)
         print(f"{address}, {family} {draw}: {message}", file=sys.stderr)
     else:
         ari, seconds = adjusted_rand_score(truth, labels), time.perf_counter() - started
         status = "ok" if len(set(labels)) > 1 else "degenerate"
     return [address, family, draw, status, ari, seconds]
+
+
+def fit(address: str, cube: Cube, seed: int, **changed: object) -> Fit:
+    """Fit a method with the parameters of this page, except for those that are ``changed``."""
+    spec, k = registry.method(address), SIZE["n_clusters"]
+    method = registry.load(spec)(n_clusters=k, seed=seed, **{**spec.parameters, **scaled(address), **changed})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return check_fit(method.fit(cube), cube.n_days, k)
 
 
 def scaled(address: str) -> dict[str, object]:
@@ -163,31 +165,26 @@ def fitted_to(address: str) -> tuple[str, ...]:
 
 
 def fit_missing(csv: Path, addresses: list[str], families: list[str], jobs: int) -> None:
-    """Fit what ``csv`` lacks, each fit on one thread, and add the rows as they come."""
+    """Fit what ``csv`` lacks, and add the rows as they come."""
     known = read(csv)
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # before the new processes load numpy and torch
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        waiting = [pool.submit(run, *job) for job in missing(known, addresses, families)]
-        for future in tqdm(as_completed(waiting), total=len(waiting), desc="fits", disable=not waiting):
-            known.loc[len(known)] = future.result()
-            write(csv, known)
+    for row in fitted_rows.fitted(run, missing(known, addresses, families), jobs):
+        known.loc[len(known)] = row
+        write(csv, known)
 
 
 def read(csv: Path) -> pd.DataFrame:
-    """Return the rows so far; none if there is no file."""
-    return pd.read_csv(csv, comment="#") if csv.is_file() else pd.DataFrame(columns=COLUMNS)
+    """Return the rows so far."""
+    return fitted_rows.read(csv, COLUMNS)
 
 
 def write(csv: Path, runs: pd.DataFrame) -> None:
-    """Write the rows in the order of the registry, under a line that says when and where."""
+    """Write the rows in the order of the registry."""
     place = {address: i for i, address in enumerate([ORACLE, *ranked()])}
     ordered = runs[runs["address"].isin(place)].sort_values(
         ["address", "family", "draw"],
         key=lambda column: column.map({**place, **{name: i for i, name in enumerate(FAMILIES)}}).fillna(column),
     )
-    machine = ", ".join(f"{key} {value}" for key, value in provenance.machine().items())
-    with replacing(csv) as temporary:
-        temporary.write_text(f"# {datetime.date.today()}, {machine}\n{ordered.round(6).to_csv(index=False)}")
+    fitted_rows.write(csv, ordered)
 
 
 def spread(values: pd.Series) -> str:
@@ -271,7 +268,6 @@ def _markdown(rows: list[list[str]], head: list[str]) -> str:
 
 def page(csv: Path, addresses: list[str]) -> str:
     """Return the page, made from the CSV file alone."""
-    about = csv.read_text().partition("\n")[0].removeprefix("# ")
     runs = read(csv)
     size = (
         f"{SIZE['n_days']} days x {SIZE['height']} x {SIZE['width']} x {SIZE['n_variables']}, k = {SIZE['n_clusters']}"
@@ -282,7 +278,7 @@ def page(csv: Path, addresses: list[str]) -> str:
     )
     return f"""# Recovery of planted regimes
 
-Written by `python -m benchmarks.recovery` from `recovery.csv` ({about}). Do not edit.
+Written by `python -m benchmarks.recovery` from `recovery.csv` ({fitted_rows.about(csv)}). Do not edit.
 
 Four families of planted regimes ([datasets/synthetic](../datasets/synthetic/README.md)), {len(DRAWS)} data sets each
 ({size}), with seeds of their own, each fitted once with a seed of its own. The adjusted Rand index with the planted
