@@ -1,5 +1,7 @@
 # Each target sets up .venv from requirements.lock first; nothing else is needed than Python 3.11 and make.
 SHELL := /bin/bash
+# Packages are installed without compiled files, and kept compiled from the first import on.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \

@@ -7,31 +7,27 @@ time, and writes the page from that file alone.
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import sys
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 from tabulate import tabulate
-from tqdm import tqdm
 
-from benchmarks.recovery import CLAIMS, DOCS, ORACLE, made, ranked, read, spread
-from regimebench import provenance, registry
+from benchmarks import fitted_rows
+from benchmarks.recovery import CLAIMS, DOCS, ORACLE, made, ranked, spread
+from regimebench import registry
 from regimebench.alarms import ALARMS
 from regimebench.dataset import Cube
 from regimebench.diagnostics import diagnose
 from regimebench.failures import describe
 from regimebench.files import replacing
-from regimebench.fit import THREAD_VARIABLES
 from regimebench.method import check_fit
 
 YEAR = {"family": "subspaces", "n_days": 365, "height": 16, "width": 16, "n_variables": 3, "n_clusters": 7}
@@ -89,26 +85,26 @@ def run(address: str, draw: int) -> dict[str, object]:
 
 
 def fit_missing(csv: Path, chosen: list[str], jobs: int) -> None:
-    """Fit what ``csv`` lacks of some rows, each fit on one thread, and add the rows as they come."""
+    """Fit what ``csv`` lacks of some rows, and add the rows as they come."""
     known = read(csv)
-    done = set(zip(known["address"], known["draw"], strict=True)) if len(known) else set()
+    done = set(zip(known["address"], known["draw"], strict=True))
     rows = known.to_dict("records")
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # before the new processes load numpy and torch
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        waiting = [pool.submit(run, *job) for job in product(chosen, DRAWS) if job not in done]
-        for future in tqdm(as_completed(waiting), total=len(waiting), desc="fits", disable=not waiting):
-            rows.append(future.result())
-            write(csv, pd.DataFrame(rows))
+    for row in fitted_rows.fitted(run, [job for job in product(chosen, DRAWS) if job not in done], jobs):
+        rows.append(row)
+        write(csv, pd.DataFrame(rows))
+
+
+def read(csv: Path) -> pd.DataFrame:
+    """Return the rows so far."""
+    return fitted_rows.read(csv, ["address", "draw", "status"])
 
 
 def write(csv: Path, runs: pd.DataFrame) -> None:
-    """Write the rows in the order of the page, under a line that says when and where."""
+    """Write the rows in the order of the page."""
     place = {address: i for i, address in enumerate([ORACLE, *addresses()])}
     ordered = runs[runs["address"].isin(place)]
     ordered = ordered.sort_values(["address", "draw"], key=lambda column: column.map(place).fillna(column))
-    machine = ", ".join(f"{key} {value}" for key, value in provenance.machine().items())
-    with replacing(csv) as temporary:
-        temporary.write_text(f"# {datetime.date.today()}, {machine}\n{ordered.round(6).to_csv(index=False)}")
+    fitted_rows.write(csv, ordered)
 
 
 def table(runs: pd.DataFrame) -> str:
@@ -152,8 +148,7 @@ def _median(runs: pd.DataFrame, name: str, form: str) -> str:
 
 def page(csv: Path) -> str:
     """Return the page, made from the CSV file alone."""
-    about = csv.read_text().partition("\n")[0].removeprefix("# ")
-    runs = read(csv)
+    runs, about = read(csv), fitted_rows.about(csv)
     return f"""# Recovery of a year of subspaces
 
 Written by `python -m benchmarks.recovery_subspaces` from `recovery-subspaces.csv` ({about}). Do not edit.

@@ -54,7 +54,7 @@ def tables_of(settings: dict[str, Any], folder: Path) -> list[Table]:
 
 def _build(settings: dict[str, Any], scores: Path, runs: Path, printed: Path) -> dict[str, Built]:
     """Return protocol -> (tables, unrounded numbers)."""
-    results = Results(settings, pd.read_csv(scores), pd.read_csv(runs))
+    results = Results.read(settings, scores, runs)
     published = [entry for entry in load_yaml(printed) if entry["dataset"] == settings["published"]]
     built = {"standard": standard_tables(results), "paper": paper_tables(results, published)}
     if results.references:

@@ -37,12 +37,12 @@ def cluster_means(cube: Cube, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return counts[order], cube.physical(means)
 
 
-def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -> None:
+def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path, coast: bool = True) -> None:
     """Save a grid of maps: one row per variable, the year's mean first, then each cluster's departure from it.
 
     Departures share one scale per variable, symmetric about zero, so that colours compare between clusters; the few
     cells beyond it take its last colour. Coast lines are drawn when the cube has a regular latitude-longitude grid
-    inside the globe.
+    inside the globe, unless ``coast`` is false: planted fields know no land.
     """
     cube = cube.unpadded()
     sizes, means = cluster_means(cube, labels)
@@ -53,16 +53,16 @@ def draw_cluster_means(cube: Cube, labels: np.ndarray, title: str, path: Path) -
     shape = _panel_shape(cube)
     figure = Figure(figsize=(1.2 + columns * shape[0], 0.9 + rows * shape[1]), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    coast = _coast(cube)
+    land = _coast(cube) if coast else None
     for row, (name, units) in enumerate(zip(cube.variables, cube.units, strict=True)):
         departures = means[..., row] - overall[..., row]
         limit = float(np.nanpercentile(np.abs(departures), SCALE_PERCENTILE)) or 1.0
         low, high = np.nanpercentile(overall[..., row], (100 - SCALE_PERCENTILE, SCALE_PERCENTILE))
-        first = _field(axes[row, 0], cube, overall[..., row], coast, cmap="viridis", vmin=low, vmax=high)
+        first = _field(axes[row, 0], cube, overall[..., row], land, cmap="viridis", vmin=low, vmax=high)
         figure.colorbar(first, ax=axes[row, 0], shrink=0.85, aspect=15, extend="both").ax.tick_params(labelsize=7)
         axes[row, 0].set_ylabel(f"{name} ({units})" if units else name)
         for column, departure in enumerate(departures, start=1):
-            image = _field(axes[row, column], cube, departure, coast, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            image = _field(axes[row, column], cube, departure, land, cmap="RdBu_r", vmin=-limit, vmax=limit)
         figure.colorbar(image, ax=axes[row, 1:], shrink=0.85, aspect=15, extend="both").ax.tick_params(labelsize=7)
     axes[0, 0].set_title("mean", fontsize=9)
     for column, size in enumerate(sizes, start=1):
@@ -117,14 +117,13 @@ def _matched(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return names[own]
 
 
-def _field(axis, cube: Cube, values: np.ndarray, coast, **style):
+def _field(axis, cube: Cube, values: np.ndarray, land, **style):
     image = axis.pcolormesh(cube.lon, cube.lat, values, shading="nearest", **style)
     axis.tick_params(labelsize=7)
     axis.xaxis.set_major_formatter("{x:g}°")
     axis.yaxis.set_major_formatter("{x:g}°")
-    if coast is not None:
-        lon, lat, land = coast
-        axis.contour(lon, lat, land, levels=[0.5], colors="0.25", linewidths=0.6)
+    if land is not None:
+        axis.contour(*land, levels=[0.5], colors="0.25", linewidths=0.6)
     return image
 
 

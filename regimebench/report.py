@@ -48,13 +48,15 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
     name = settings["dataset"]
     cube = read_cube(results / name / "cube.nc")
     findings = read_findings(results / name / "verify.json") if settings["published"] else None
-    best = best_runs(settings, results / name)
+    found = Results.read(settings, results / name / "scores.csv", results / name / "runs.csv")
+    best = best_runs(found)
     labels = {
         address: _labels(results, name, address, int(best.loc[address, "seed"]))
         for address in (row["address"] for row in settings["rows"])
         if address in best.index
     }
-    figures = _figures(results / "figures" / name, settings, cube, best, labels)
+    planted = bool(found.references)
+    figures = _figures(results / "figures" / name, settings, cube, best, labels, coast=not planted)
     return {
         "title": settings["title"],
         "facts": _facts(cube, settings),
@@ -67,10 +69,9 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
     }
 
 
-def best_runs(settings: dict[str, Any], folder: Path) -> pd.DataFrame:
+def best_runs(results: Results) -> pd.DataFrame:
     """Return, per address, the best run by cosine silhouette of those that are ok: a collapsed one may score higher."""
-    scores, runs = (pd.read_csv(folder / file) for file in ("scores.csv", "runs.csv"))
-    return best_of(Results(settings, scores, runs).scores("paper"))
+    return best_of(results.scores("paper"))
 
 
 def _labels(results: Path, dataset: str, address: str, seed: int) -> np.ndarray:
@@ -78,7 +79,12 @@ def _labels(results: Path, dataset: str, address: str, seed: int) -> np.ndarray:
 
 
 def _figures(
-    folder: Path, settings: dict[str, Any], cube: Cube, best: pd.DataFrame, labels: dict[str, np.ndarray]
+    folder: Path,
+    settings: dict[str, Any],
+    cube: Cube,
+    best: pd.DataFrame,
+    labels: dict[str, np.ndarray],
+    coast: bool,
 ) -> list[tuple[Path, str]]:
     ranked = [address for address in best.sort_values(HEADLINE, ascending=False).index if address in labels]
     twins = {row["address"] for row in settings["rows"] if row["kind"] == "twin"}
@@ -91,7 +97,7 @@ def _figures(
     found = [(calendar, f"The best run of each row, day by day; {order}.")]
     for address in [address for address in ordered if address not in twins][:MAPS_SHOWN]:
         path = folder / f"{address.replace('/', '.')}.png"
-        draw_cluster_means(cube, labels[address], f"{settings['title']}, {address}", path)
+        draw_cluster_means(cube, labels[address], f"{settings['title']}, {address}", path, coast)
         found.append((path, f"{address}: cluster means in physical units, best run by cosine silhouette."))
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ class Results:
     settings: dict[str, Any]
     values: pd.DataFrame
     records: pd.DataFrame
+
+    @classmethod
+    def read(cls, settings: dict[str, Any], scores: Path, runs: Path) -> Results:
+        """Return those of ``scores.csv`` and ``runs.csv`` of a data set."""
+        return cls(settings, pd.read_csv(scores), pd.read_csv(runs))
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +31,7 @@ def closure(paths: Iterable[Path], package: str) -> list[Path]:
         path = pending.pop(0)
         if path not in found:
             found.append(path)
-            names = sorted(name for name in _imported(path) if f"{name}.".startswith(f"{package}."))
+            names = sorted(name for name in _imported(path.read_bytes()) if f"{name}.".startswith(f"{package}."))
             pending += [file for name in names for file in _files(name)]
     return found
 
@@ -43,19 +44,20 @@ def code_hash(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _imported(path: Path) -> set[str]:
-    """Return the dotted names a file imports; none if it is no valid Python, which whoever imports it will report."""
+@cache
+def _imported(source: bytes) -> frozenset[str]:
+    """Return the dotted names that code imports; none if it is not valid Python, for its importer to report."""
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return set()
+        return frozenset()
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+    return frozenset(names)
 
 
 def _files(name: str) -> list[Path]:

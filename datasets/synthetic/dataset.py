@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from datasets.synthetic.oracles import ORACLES
 from datasets.synthetic.physical import from_physical, to_physical
 from datasets.synthetic.planting import Planting
 from datasets.synthetic.settings import planting, setting_problems
@@ -89,6 +88,8 @@ class Plugin(Dataset):
 
         The oracle sees the fields and what made them (patterns, for example), never the truth.
         """
+        from datasets.synthetic.oracles import ORACLES  # loads scikit-learn: seconds, and few starts need it
+
         anomalies = from_physical(self.open(folder)) * np.float32(self.planting.rms)
         labels = ORACLES[self.planting.family](self.planting, anomalies)
         return None if labels is None else labels.astype(np.int64)

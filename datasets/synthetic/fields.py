@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from scipy.signal import lfilter
 
 __all__ = ["mix", "red_noise", "red_series", "seasonal_cycle", "smooth_patterns", "unit_rms"]
 
@@ -51,6 +50,8 @@ def red_series(rng: np.random.Generator, n_days: int, count: int, persistence: f
 
 def _redden(white: np.ndarray, persistence: float) -> np.ndarray:
     """Turn white noise along the first axis into stationary AR(1) noise of the same variance."""
+    from scipy.signal import lfilter  # a second to load, which every start of the workflow would pay
+
     innovation = np.sqrt(1 - persistence**2)
     white[0] /= innovation
     return lfilter([white.dtype.type(innovation)], np.array([1, -persistence], dtype=white.dtype), white, axis=0)

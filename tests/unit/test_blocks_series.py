@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from method_cubes import make_cube
+from method_cubes import make_cube, padded
 
 from methods.blocks.series import block_means, cells, flattened, square_means, windows_of
 
@@ -14,13 +14,6 @@ from methods.blocks.series import block_means, cells, flattened, square_means, w
 @pytest.fixture
 def cube():
     return make_cube(np.random.default_rng(0).standard_normal((4, 3, 5, 2)))
-
-
-def padded(cube, rows=1, columns=2):
-    """Return the cube with zeros at the high ends, as preprocessing appends them."""
-    values = np.pad(cube.values, ((0, 0), (0, rows), (0, columns), (0, 0)))
-    mask = np.pad(cube.mask, ((0, rows), (0, columns), (0, 0)))
-    return replace(cube, values=values, mask=mask, attrs={"padded_cells": [rows, columns]})
 
 
 def test_flattened_goes_variable_by_variable_and_ends_in_zeros(cube):
@@ -70,7 +63,7 @@ def test_masked_cells_do_not_count_and_empty_blocks_are_zero(cube):
 
 def test_padded_cells_are_left_out(cube):
     for series in (flattened, lambda c: cells(c, 100), lambda c: block_means(c, 4)):
-        np.testing.assert_array_equal(series(padded(cube)), series(cube))
+        np.testing.assert_array_equal(series(padded(cube, 1, 2)), series(cube))
 
 
 def test_the_cube_is_left_alone(cube):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from method_cubes import fit, make_cube, planted
+from method_cubes import fit, make_cube, padded, planted
 from sklearn.metrics import adjusted_rand_score
 from synthetic_plans import plan
 
@@ -118,20 +118,9 @@ def test_cells_without_data_and_padding_change_nothing(days):
     energy = np.square(holed.values - holed.values.mean(axis=0)).sum() / 40
     assert before.history["reconstruction"] == pytest.approx([error / energy], rel=1e-3)
     assert not before.reconstruction[:, ~mask].any()
-    by_hand = ((0, 4), (0, 8), (0, 0))
-    wide = replace(
-        holed,
-        values=np.pad(holed.values, ((0, 0), *by_hand)),
-        mask=np.pad(holed.mask, by_hand),
-        lat=np.arange(16.0),
-        lon=np.arange(20.0),
-        minimum=np.pad(holed.minimum, by_hand),
-        scale=np.pad(holed.scale, by_hand),
-        attrs={"padded_cells": [4, 8]},
-    )
-    one, other = fit("dsc_net", holed), fit("dsc_net", wide)
+    one, other = fit("dsc_net", holed), fit("dsc_net", padded(holed, 4, 8))
     np.testing.assert_array_equal(one.self_expression, other.self_expression)
-    np.testing.assert_array_equal(np.pad(one.reconstruction, ((0, 0), *by_hand)), other.reconstruction)
+    np.testing.assert_array_equal(np.pad(one.reconstruction, ((0, 0), (0, 4), (0, 8), (0, 0))), other.reconstruction)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -84,11 +84,27 @@ def test_a_fit_that_fails_is_a_row(monkeypatch, capsys):
     assert "eof_kmeans, centroids 100: " in capsys.readouterr().err
 
 
+def test_wide_networks_are_narrower_on_small_maps_and_others_as_declared():
+    assert recovery.scaled("dsc")["filters"] == [16, 16, "P", 32, "P", 64, "P", 128, "P"]
+    assert recovery.scaled("dsc/untrained")["code"] == 64
+    assert recovery.scaled("dec")["layer_steps"] == 200
+    assert recovery.scaled("dtc") == {}
+
+
 def test_only_what_is_missing_is_fitted(runs):
     jobs = recovery.missing(runs, ["dec", "random"], ["centroids", "waves"])
     assert len(jobs) == 5 + 10
     assert ("dec", "waves", recovery.DRAWS[0]) in jobs
     assert not any(job[:2] == ("dec", "centroids") for job in jobs)
+
+
+def test_variants_are_fitted_to_what_they_claim_and_all_else_to_every_family(runs):
+    assert recovery.fitted_to("dtc/days") == ("dynamics",)
+    for address in ("dtc", "dtc/untrained", "dsc_net/raw", "kmeans", recovery.ORACLE):
+        assert recovery.fitted_to(address) == tuple(recovery.FAMILIES)
+    assert {job[1] for job in recovery.missing(runs, ["dtc/days"], list(recovery.FAMILIES))} == {"dynamics"}
+    shown = recovery.table(runs, ["dtc/days"]).splitlines()[-1]
+    assert [cell.strip() for cell in shown.split("|")[2:6]] == ["", "", "", "5 not run"]
 
 
 def test_rows_are_kept_in_the_order_of_the_registry(runs, tmp_path):

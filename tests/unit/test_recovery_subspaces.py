@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import recovery_subspaces as subspaces
-from benchmarks.recovery import DOCS, ORACLE, read
+from benchmarks.recovery import DOCS, ORACLE
 
 
 def test_a_fit_is_compared_with_the_planted_regimes_and_examined():
@@ -61,7 +61,7 @@ def test_medians_failures_and_what_was_not_run_are_shown():
 def test_fits_are_written_in_the_order_of_the_page(tmp_path):
     rows = [(address, draw, np.nan) for draw in subspaces.DRAWS for address in ("dsc_net", "kmeans", ORACLE)]
     subspaces.write(tmp_path / "all.csv", pd.DataFrame(rows, columns=["address", "draw", "ari"]))
-    back = read(tmp_path / "all.csv")
+    back = subspaces.read(tmp_path / "all.csv")
     assert list(dict.fromkeys(back["address"])) == [ORACLE, "kmeans", "dsc_net"]
     assert len(back) == len(rows)
 

@@ -7,6 +7,7 @@ from published_world import make_fields
 from regimebench.method_checks import tiny_cube
 from regimebench.preprocess import preprocess
 from regimebench.report import _facts, _figures, best_runs
+from regimebench.results import Results
 
 ROWS = [{"address": "calendar", "kind": "control"}, {"address": "dec/untrained", "kind": "control"}]
 ROWS += [{"address": "dec_tf", "kind": "twin"}]
@@ -18,18 +19,23 @@ def test_a_method_called_calendar_does_not_overwrite_the_calendar_of_all_rows(tm
     cube = tiny_cube()
     labels = {"calendar": np.arange(cube.n_days) % 3, "dec/untrained": np.arange(cube.n_days) // 20}
     best = pd.DataFrame({"silhouette": [0.2, 0.1]}, index=list(labels))
-    paths = [path for path, _ in _figures(tmp_path, SETTINGS, cube, best, labels)]
+    paths = [path for path, _ in _figures(tmp_path, SETTINGS, cube, best, labels, coast=False)]
     assert len(set(paths)) == len(paths) == 3
     assert all(path.is_file() for path in paths)
 
 
-def test_a_twin_is_drawn_last_and_has_no_maps(tmp_path):
+def test_a_twin_is_drawn_last_and_has_no_maps_and_planted_maps_no_coast(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("regimebench.maps._coast", asked.append)
     cube = tiny_cube()
     labels = {"dec_tf": np.arange(cube.n_days) % 3, "calendar": np.arange(cube.n_days) // 20}
     best = pd.DataFrame({"silhouette": [0.2, 0.1]}, index=list(labels))
-    (_, caption), *maps = _figures(tmp_path, SETTINGS, cube, best, labels)
+    (_, caption), *maps = _figures(tmp_path, SETTINGS, cube, best, labels, coast=False)
     assert caption.endswith("rows in order of their cosine silhouette, twins last.")
     assert [path.name for path, _ in maps] == ["calendar.png"]
+    assert not asked, "planted fields know no land"
+    _figures(tmp_path, SETTINGS, cube, best, labels, coast=True)
+    assert asked == [cube]
 
 
 def test_a_collapsed_run_is_not_drawn_whatever_it_scores(tmp_path):
@@ -38,7 +44,8 @@ def test_a_collapsed_run_is_not_drawn_whatever_it_scores(tmp_path):
     pd.DataFrame(scores, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
     runs = {"address": "dec", "seed": range(3), "status": ["ok", "degenerate", "ok"]}
     pd.DataFrame(runs).to_csv(tmp_path / "runs.csv", index=False)
-    assert best_runs(SETTINGS, tmp_path).loc["dec", "seed"] == 2
+    found = Results.read(SETTINGS, tmp_path / "scores.csv", tmp_path / "runs.csv")
+    assert best_runs(found).loc["dec", "seed"] == 2
 
 
 def test_the_grid_is_told_from_the_zeros_around_it():

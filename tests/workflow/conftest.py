@@ -47,6 +47,12 @@ class Project:
         """Run the workflow as far as the tables, without figures, and return what it printed."""
         return self.run(*(str(self.results / "tables" / f"{name}.standard.md") for name in self.config["datasets"]))
 
+    def fits(self, *arguments: str) -> str:
+        """Run the workflow as far as the fits of all rows, without scores and tables, and return what it printed."""
+        rows = [next(iter(row)) if isinstance(row, dict) else row for row in self.config["methods"]]
+        batches = (self.seed_folder("tiny", *row.partition("/")[::2], seed=0).parent / "batch-0.json" for row in rows)
+        return self.run(*arguments, *map(str, batches))
+
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run the workflow and return what it printed."""
         done = subprocess.run(

@@ -89,11 +89,11 @@ def test_a_changed_method_is_fitted_again_and_nothing_else_is(project, tmp_path)
         shutil.copytree(ROOT / "methods" / "random", tmp_path / "plugins" / "methods" / name)
     project.add_plugins(tmp_path / "plugins")
     project.config["methods"] = ["one", "two", "kmeans"]
-    project.tables()
+    project.fits()
     before = started(project)
     code = tmp_path / "plugins" / "methods" / "one" / "method.py"
     code.write_text(code.read_text() + "\n# a change\n")
-    project.tables()
+    project.fits()
     after = started(project)
     changed = {path.parts[-4] for path in before if before[path] != after[path]}
     assert changed == {"one"}
@@ -103,18 +103,18 @@ def test_touching_a_plugin_without_changing_it_computes_nothing_again(project, t
     shutil.copytree(ROOT / "methods" / "random", tmp_path / "plugins" / "methods" / "one")
     project.add_plugins(tmp_path / "plugins")
     project.config["methods"] = ["one", "kmeans"]
-    project.tables()
+    project.fits()
     before = started(project)
     (tmp_path / "plugins" / "methods" / "one" / "method.py").touch()
-    project.tables()
+    project.fits()
     assert started(project) == before
 
 
 def test_more_seeds_keep_the_finished_ones(project):
-    project.tables()
+    project.fits()
     before = started(project)
     project.config["seeds"] = 3
-    project.tables()
+    project.fits()
     after = started(project)
     assert {path: after[path] for path in before} == before
     assert len(after) == len(before) + 2
@@ -140,10 +140,10 @@ def test_a_driver_killed_half_way_leaves_no_orphan_and_goes_on_where_it_was(misb
     before = started(misbehaving)
     assert random in before
     misbehaving.config["methods"] = ["random", "kmeans"]
-    misbehaving.tables()
+    misbehaving.fits()
     after = started(misbehaving)
     assert {path: after[path] for path in before} == before
-    assert "2/2 ok" in misbehaving.table("standard")
+    assert {misbehaving.record(row, seed)["status"] for row in ("random", "kmeans") for seed in (0, 1)} == {"ok"}
 
 
 def test_a_second_driver_on_the_same_results_is_refused_with_the_owner(misbehaving):
@@ -173,7 +173,7 @@ def test_a_results_folder_that_cannot_be_made_is_a_sentence(tmp_path):
 
 
 def test_an_error_in_a_stage_is_shown_as_its_sentence(project):
-    project.tables()
+    project.fits()
     cube = project.results / "tiny" / "cube.nc"
     cube.write_bytes(cube.read_bytes()[:2000])
     output = project.run("--quiet", "rules", check=False)
@@ -284,14 +284,14 @@ def test_failed_fits_are_retried_whenever_it_is_asked_for(misbehaving, tmp_path)
 
     def fits(**settings):
         misbehaving.config.update(settings)
-        misbehaving.tables()
+        misbehaving.fits()
         return len(counter.read_text().splitlines())
 
     assert fits() == 2
     assert fits(retry_failed=True) == 3
     assert fits(retry_failed=True) == 4
     batch = misbehaving.results / "tiny" / "misbehaving" / "default" / "batch-0.json"
-    misbehaving.run("-n", str(misbehaving.results / "tables" / "tiny.standard.md"))
+    misbehaving.fits("-n")
     assert batch.is_file()
     assert fits(retry_failed=False) == 4
 
@@ -304,12 +304,12 @@ def test_skipped_fits_are_made_as_soon_as_their_framework_is_there(project, tmp_
     project.config["methods"] = ["kmeans", "lacking"]
     project.environment["PYTHONPATH"] = tensorflow(False)
     sentence = "TensorFlow is not installed in this environment: run make tensorflow, then run again."
-    output = project.run()
+    output = project.tables()
     assert f"Note: lacking will be skipped. {sentence}" in output
     for protocol in ("paper", "standard", "truth"):
         assert f"- Skipped: lacking (1 row). {sentence}" in project.table(protocol)
         assert "| lacking" not in project.table(protocol)
-    assert "Nothing to be done" in project.run()
+    assert "Nothing to be done" in project.tables()
     project.environment["PYTHONPATH"] = tensorflow(True)
     kept = started(project)
     assert "will be skipped" not in project.tables()
@@ -320,7 +320,7 @@ def test_skipped_fits_are_made_as_soon_as_their_framework_is_there(project, tmp_
     assert "Skipped" not in project.table("standard")
     project.environment["PYTHONPATH"] = tensorflow(False)
     project.config["retry_failed"] = True
-    project.tables()
+    project.fits()
     assert started(project) == after
 
 
