@@ -22,36 +22,31 @@ from sklearn.preprocessing import StandardScaler
 from tabulate import tabulate
 
 from benchmarks import fitted_rows
-from benchmarks.recovery import DOCS, DRAWS, SIZE, families_of, fit, planted, spread
+from benchmarks.recovery import DOCS, DRAWS, SIZE, families_of, fit, planted, spread, untrained
 from datasets.synthetic.oracles import scaled_table
 from regimebench.files import replacing
 
 FIELDS = "(fields)"
 """The days as they are, without a network."""
 
-STAGES: dict[str, dict[str, dict[str, object]]] = {
-    FIELDS: {"": {}},
-    "dec": {
-        "untrained": {"layer_steps": 0, "joint_steps": 0, "max_steps": 0},
-        "pre-trained": {"max_steps": 0},
-        "trained": {},
-    },
-    "dsc": {"untrained": {"pretrain_steps": 0, "max_steps": 0}, "pre-trained": {"max_steps": 0}, "trained": {}},
-    "dtc": {"untrained": {"pretrain_epochs": 0, "epochs": 0}, "pre-trained": {"epochs": 0}, "trained": {}},
-    "dtc/days": {"untrained": {"pretrain_epochs": 0, "epochs": 0}, "pre-trained": {"epochs": 0}, "trained": {}},
-    "dtcr": {"untrained": {"max_iter": 0}, "trained": {}},
-    "dtcr/days": {"untrained": {"max_iter": 0}, "trained": {}},
-    "clustergan": {"untrained": {"steps": 0}, "300 steps": {"steps": 300}, "trained": {}},
-    "infogan": {"untrained": {"steps": 0}, "500 updates": {"steps": 500}, "trained": {}},
-    "pro_dsc/hidden_layer": {"untrained": {"warm_up": 0, "epochs": 0}, "trained": {}},
-    "senet/published_graph": {"untrained": {"steps": 0}, "trained": {}},
-    "edesc/published_code": {
-        "untrained": {"pretrain_steps": 0, "epochs": 0},
-        "pre-trained": {"epochs": 0},
-        "trained": {},
-    },
+STOPS: dict[str, dict[str, dict[str, object]]] = {
+    "dec": {"pre-trained": {"max_steps": 0}},
+    "dsc": {"pre-trained": {"max_steps": 0}},
+    "dtc": {"pre-trained": {"epochs": 0}},
+    "dtc/days": {"pre-trained": {"epochs": 0}},
+    "dtcr": {},
+    "dtcr/days": {},
+    "clustergan": {"300 steps": {"steps": 300}},
+    "infogan": {"500 updates": {"steps": 500}},
+    "pro_dsc/hidden_layer": {},
+    "senet/published_graph": {},
+    "edesc/published_code": {"pre-trained": {"epochs": 0}},
 }
-"""What is changed to stop each network after a stage."""
+"""What is changed to stop a network on its way."""
+
+STAGES = {FIELDS: {"": {}}} | {
+    address: {"untrained": untrained(address), **stops, "trained": {}} for address, stops in STOPS.items()
+}
 
 GENERATED = ("nearest_generated", "code_occupancy")
 """Diagnostics of generative networks: whether days that they make lie among the days."""
