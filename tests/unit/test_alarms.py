@@ -88,7 +88,7 @@ def test_where_one_cluster_is_asked_for_one_is_no_collapse(tmp_path):
 @pytest.mark.parametrize(
     "parts",
     [
-        {"embedding": np.full((N, 5), 0.3) + 4e-4 * random(N, 5)},
+        {"embedding": np.full((N, 5), 0.3) + 4e-4 * np.random.default_rng(0).standard_normal((N, 5))},
         {"self_expression": np.full((N, N), 1e-3)},
         {"self_expression": 0.9 * np.eye(N)},
         {"diagnostics": {"code_occupancy": 2}, "epochs": 9},

@@ -12,7 +12,7 @@ from regimebench.diagnostics import GROUPS, diagnose, grouped
 from regimebench.method import ContractError, Fit, check_fit
 from regimebench.registry import ROOT
 
-N, K = 60, 3
+K = 3
 TIME = np.datetime64("2021-01-01") + np.arange(365)
 PAGE = (ROOT / "docs" / "diagnostics.md").read_text()
 
