@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 import torch
 from method_cubes import fit, make_cube, padded, planted, plugin
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score
-from synthetic_plans import plan
 from torch.nn.functional import mse_loss
 
 from methods.blocks.kmeans import kmeans
@@ -178,32 +175,6 @@ def test_training_lowers_the_reconstruction_loss_and_spreads_the_codes(days):
     assert np.mean((found.reconstruction - days.values) ** 2) < 0.5 * variance
     assert found.embedding.std(axis=0).mean() > 20 * fit("dsc/untrained", days).embedding.std(axis=0).mean()
     assert set(found.history) == {"autoencoder", "reconstruction", "kl", "labels_changed", "embedding_norm"}
-
-
-@pytest.mark.slow
-def test_training_finds_more_of_travelling_waves_than_the_untrained_network_and_kmeans():
-    narrow = {
-        **{name: registry.method("dsc").parameters[name] for name in ("pad_to", "update_interval", "n_init")},
-        "filters": [8, 8, "P", 16, "P", 32, "P", 64, "P"],
-        "units": [64, 64],
-        "code": 32,
-        "decoder": [64, 32, 16, 8],
-    }
-    scores = {"trained": [], "untrained": [], "k-means": []}
-    for seed in (0, 1):
-        waves = plan("waves", n_days=120, n_variables=3, n_clusters=4, land_fraction=0, seed=seed)
-        cube = make_cube(waves.anomalies())
-        steps = {"pretrain_steps": 800, "pretrain_lr": 0.001, "max_steps": 50}
-        labels = {
-            "trained": fit("dsc", cube, n_clusters=4, **narrow, **steps).labels,
-            "untrained": fit("dsc/untrained", cube, n_clusters=4, **narrow).labels,
-            "k-means": KMeans(4, n_init=10, random_state=0).fit_predict(cube.table),
-        }
-        for name, found in labels.items():
-            scores[name].append(adjusted_rand_score(waves.labels, found))
-    mean = {name: np.mean(each) for name, each in scores.items()}
-    assert mean["trained"] > mean["untrained"] + 0.1
-    assert mean["trained"] > mean["k-means"]
 
 
 def test_padding_of_the_cube_is_what_the_network_would_add(days):

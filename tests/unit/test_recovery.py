@@ -31,6 +31,7 @@ def runs():
             ("dec/idec", "centroids", draw, *idec),
             ("dec/untrained", "centroids", draw, "ok", 0.3 + 0.06 * i, 0.2),
             ("dec/published_code", "centroids", draw, "ok", 0.45, 1.0),
+            (f"dec/published_code{recovery.SELF}", "centroids", draw, "ok", 0.5, 1.0),
         ]
     rows += [("kmeans", "waves", recovery.DRAWS[0], "ok", 0.2, 0.1)]
     return pd.DataFrame(rows, columns=recovery.COLUMNS)
@@ -59,8 +60,19 @@ def test_claims_compare_the_same_data_sets(runs):
     rows = rows_of(recovery.claims(runs, ADDRESSES))
     assert list(rows) == ["dec", "dec/idec", "dec/published_code"]
     assert rows["dec"] == ["centroids", "no: +0.29, p = 0.062, n = 4", "no: +0.28, p = 0.062, n = 4"]
-    assert rows["dec/idec"][2] == "no: +0.50, p = 0.062, n = 5"
-    assert rows["dec/published_code"][2] == "yes: +0.05, p = 0.031, n = 5"
+    assert rows["dec/idec"][1:] == ["not run", "no: +0.50, p = 0.062, n = 5"]
+    assert rows["dec/published_code"][1:] == ["no: -0.05, p = 1.000, n = 5", "yes: +0.05, p = 0.031, n = 5"]
+
+
+def test_the_untrained_self_of_a_variant_is_its_own_network():
+    assert recovery.untrained_self("dtcr") == "dtcr/untrained"
+    own = recovery.untrained_self("dtcr/days")
+    assert own in recovery.everything()
+    assert recovery.fitted_to(own) == recovery.fitted_to("dtcr/days") == ("dynamics",)
+    assert recovery.untrained("dtcr/days") == {"max_iter": 0}
+    found, others = (recovery.run(address, "dynamics", 100)[4] for address in (own, "dtcr/untrained"))
+    assert found != others
+    assert found == recovery.run(own, "dynamics", 100)[4]
 
 
 def test_sign_flip_p_is_the_share_of_flips_at_least_as_good():
@@ -116,7 +128,7 @@ def test_rows_are_kept_in_the_order_of_the_registry(runs, tmp_path):
 
 
 def _in_registry_order(runs):
-    return [address for address in recovery.ranked() if address in set(runs["address"])]
+    return [address for address in recovery.everything()[1:] if address in set(runs["address"])]
 
 
 def test_every_network_claims_a_family():
