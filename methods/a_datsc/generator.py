@@ -11,11 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from methods.a_datsc.graph_attention import BiTGAT, TemporalTransformer
+from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
+from methods.a_datsc.graph_attention import BiTGAT, Positions, TemporalTransformer
 from methods.a_datsc.self_expression import TemporalSelfExpression
 from methods.a_datsc.unet import EPSILON, Decoder, Encoder, FrameConv2d, Patches
 from methods.blocks.convlstm import ConvLSTM2d
 from methods.blocks.lstm import LSTM
+
 
 class Output(NamedTuple):
     """What the generator makes of sequences of frames.
@@ -40,20 +42,22 @@ class ConvGenerator(nn.Module):
 
     Parameters
     ----------
-    n_variables : int
-        Channels of a frame.
+    shape : sequence of int
+        (variable, y, x) of a frame.
     p : SimpleNamespace
-        The plugin's parameters: ``filters``, ``recurrence``, ``patch``, ``attention``, ``n_heads``, ``itself``,
-        ``latent``, ``expression``, ``shrink``, ``skips``, ``recompute``.
+        The plugin's parameters: ``filters``, ``recurrence``, ``patch``, ``positions``, ``attention``, ``n_heads``,
+        ``itself``, ``latent``, ``expression``, ``shrink``, ``bottleneck``, ``skips``, ``halo``, ``recompute``.
     """
 
-    def __init__(self, n_variables: int, p: SimpleNamespace) -> None:
+    def __init__(self, shape: Sequence[int], p: SimpleNamespace) -> None:
         super().__init__()
         F, D = p.filters[-1], p.latent
         self.halo = p.halo
+        grid = [side // 2 ** (len(p.filters) - 1) // size for side, size in zip(shape[1:], p.patch, strict=True)]
         layer = {"convlstm": partial(ConvLSTM2d, recompute=p.recompute), "cnn_lstm": FrameConv2d}[p.recurrence]
-        self.encoder = Encoder(n_variables, p.filters, layer)
+        self.encoder = Encoder(shape[0], p.filters, layer)
         self.patches = Patches(F, p.patch)
+        self.positions = Positions(grid[0] * grid[1], F) if p.positions else nn.Identity()
         self.in_time = LSTM(F, F) if p.recurrence == "cnn_lstm" else nn.Identity()
         self.attention = {
             "bi_tgat": lambda: BiTGAT(F, p.n_heads, p.itself),
@@ -62,23 +66,32 @@ class ConvGenerator(nn.Module):
         }[p.attention]()
         self.embedding = nn.Sequential(nn.Linear(F, D), nn.LayerNorm(D, eps=EPSILON))
         self.expression = TemporalSelfExpression(D, p.shrink) if p.expression else None
-        self.decoder = Decoder(p.filters, D + D * p.expression, n_variables, p.skips, layer)
+        kind = {"days": DayBottleneck, "sequence": SequenceBottleneck}[p.bottleneck]
+        self.bottleneck = kind(D + D * p.expression, F, grid, p.patch)
+        self.decoder = Decoder(p.filters, shape[0], p.skips, layer)
 
-    def forward(self, x: Tensor) -> Output:
-        """Map frames (batch, time, variable, y, x) in [0, 1]."""
+    def forward(self, x: Tensor, alone: bool = False) -> Output:
+        """Map frames (batch, time, variable, y, x) in [0, 1].
+
+        Parameters
+        ----------
+        alone : bool
+            Let the decoder know Z alone, without skip connections and without what C adds to the bottleneck.
+        """
         x, inner = self._mirrored(x)
         levels = self.encoder(x)
-        nodes = self._nodes(levels[-1])
-        Z = self.embedding(nodes[:, inner].mean(dim=2))
-        C, bottleneck = self._expressed(Z)
-        width = levels[-1].shape[-1] // self.patches.tile.stride[1]
-        return Output(Z, C, self.decoder(self.patches.back(nodes, width), bottleneck, levels)[:, inner])
+        nodes = self._nodes(levels[-1])[:, inner]
+        Z = self.embedding(nodes.mean(dim=2))
+        C = self._coefficients(Z)
+        top = self.bottleneck(nodes, vectors(Z, C, alone))
+        levels = [torch.zeros_like(level) if alone else level for level in levels]
+        return Output(Z, C, self.decoder(top, [level[:, inner] for level in levels]))
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return Z and C alone."""
         x, inner = self._mirrored(x)
         Z = self.embedding(self._nodes(self.encoder(x)[-1])[:, inner].mean(dim=2))
-        return Z, self._expressed(Z)[0]
+        return Z, self._coefficients(Z)
 
     def _mirrored(self, x: Tensor) -> tuple[Tensor, slice]:
         """Return frames with their first and last days mirrored at both ends, and where the frames stand in them."""
@@ -90,14 +103,17 @@ class ConvGenerator(nn.Module):
         if isinstance(self.in_time, LSTM):
             series = nodes.transpose(1, 2)
             nodes = self.in_time(series.flatten(0, 1)).unflatten(0, series.shape[:2]).transpose(1, 2)
-        return self.attention(nodes)
+        return self.attention(self.positions(nodes))
 
-    def _expressed(self, Z: Tensor) -> tuple[Tensor | None, Tensor]:
-        """Return C and the bottleneck, z-bar beside the mean of C Z over time (section 5.1.4)."""
-        if self.expression is None:
-            return None, Z.mean(dim=1)
-        C = self.expression(Z)
-        return C, torch.cat([Z.mean(dim=1), (C @ Z).mean(dim=1)], dim=1)
+    def _coefficients(self, Z: Tensor) -> Tensor | None:
+        return None if self.expression is None else self.expression(Z)
+
+
+def vectors(Z: Tensor, C: Tensor | None, alone: bool) -> Tensor:
+    """Return [z_t || (C Z)_t] of each frame (section 5.1.4), the latter 0 where Z is to stand alone."""
+    if C is None:
+        return Z
+    return torch.cat([Z, torch.zeros_like(Z) if alone else C @ Z], dim=2)
 
 
 class TabularGenerator(nn.Module):
@@ -119,16 +135,14 @@ class TabularGenerator(nn.Module):
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)]
         self.encoder = nn.Sequential(*layers, nn.Linear(widths[-1], p.latent), nn.LayerNorm(p.latent, eps=EPSILON))
         self.expression = TemporalSelfExpression(p.latent, p.shrink) if p.expression else None
-        widths = [p.latent + p.latent * (1 + p.expression), *p.hidden[::-1], n_columns]
+        widths = [p.latent + p.latent * p.expression, *p.hidden[::-1], n_columns]
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths[:-1])]
         self.decoder = nn.Sequential(*layers, nn.Linear(widths[-2], n_columns), nn.Sigmoid())
 
-    def forward(self, x: Tensor) -> Output:
-        """Map frames (batch, time, variable, y, x) in [0, 1]."""
+    def forward(self, x: Tensor, alone: bool = False) -> Output:
+        """Map frames (batch, time, variable, y, x) in [0, 1]; ``alone`` as in :class:`ConvGenerator`."""
         Z, C = self.embed(x)
-        parts = [Z.mean(dim=1)] + ([] if C is None else [(C @ Z).mean(dim=1)])
-        everywhere = torch.cat(parts, dim=1)[:, None].expand(-1, Z.shape[1], -1)
-        return Output(Z, C, self.decoder(torch.cat([Z, everywhere], dim=2)).unflatten(2, self.shape))
+        return Output(Z, C, self.decoder(vectors(Z, C, alone)).unflatten(2, self.shape))
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return Z and C alone."""

@@ -9,6 +9,31 @@ from torch.nn.functional import scaled_dot_product_attention
 from methods.a_datsc.unet import EPSILON
 
 
+class Positions(nn.Module):
+    """A vector for each node, learnt, added to its features (the paper's "positional awareness", section 1).
+
+    Attention as printed gives all nodes of a frame nearly the same message while its weights are small; only with a
+    place of their own do nodes, and their mean z_t, hold where something is.
+
+    Parameters
+    ----------
+    n_nodes, n_features : int
+        N and F.
+    """
+
+    def __init__(self, n_nodes: int, n_features: int) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.empty(n_nodes, n_features))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Start as large as the features are."""
+        nn.init.normal_(self.places, generator=generator)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map nodes (batch, time, N, F) to nodes of the same shape."""
+        return h + self.places
+
+
 class BiTGAT(nn.Module):
     """Each node of a frame listens to the nodes of the next frame and of the one before (paper, Eq. 2 and 3).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from methods.a_datsc.clustering import SubspaceHead, annealed, balance, ramped, 
 from methods.a_datsc.generator import ConvGenerator, TabularGenerator
 from methods.a_datsc.self_expression import expression_loss
 from methods.a_datsc.sequences import Sequences
+from methods.blocks.day_windows import stretches
 from methods.blocks.gan import Player, alternate
 from methods.blocks.initialisers import glorot_uniform, initialise
 from methods.blocks.kmeans import kmeans
@@ -54,7 +56,7 @@ class Training:
         multiples = [2 ** (len(p.filters) - 1) * size for size in p.patch]
         self.days = Sequences(cube, p.window, p.windows_per_batch, multiples, p.count_padding).to(self.device)
         shape = self.days.frames.shape[1:]
-        self.G = TabularGenerator(shape, p) if p.recurrence == "none" else ConvGenerator(shape[0], p)
+        self.G = TabularGenerator(shape, p) if p.recurrence == "none" else ConvGenerator(shape, p)
         initialise(self.G, glorot_uniform, generator(self.seed, "weights"))
         self.G.to(self.device)
         self.D = SubspaceJudge(
@@ -84,20 +86,27 @@ class Training:
         return Z
 
     def warm_up(self) -> dict[str, list[float]]:
-        """Train the generator for reconstruction alone."""
-        p = self.p
+        """Train the generator for reconstruction alone, on stretches of days."""
+        p, n_days = self.p, len(self.days.frames)
         if p.warmup_epochs == 0:
             return {}
+        size = min(p.warmup_days or n_days, n_days)
+        each_pass = ceil(n_days / size)
+
+        def losses(days: Tensor) -> dict[str, Tensor]:
+            made = self.G(self.days.frames[days[None]], alone=p.warmup_alone)
+            return {"reconstruction": self.days.error(made.frames, days[None])}
+
         return train(
-            lambda days: {"reconstruction": self.days.error(self.G(self.days.frames[days]).frames, days)},
+            losses,
             torch.optim.Adam(self.G.parameters(), p.warmup_lr),
-            self.days.batches(),
-            p.warmup_epochs * self.days.n_batches,
+            stretches(n_days, size, generator(self.seed, "order of days"), self.device),
+            p.warmup_epochs * each_pass,
             name="warm-up",
             progress=self.progress,
             clip_norm=p.clip_norm,
             precision=p.precision,
-            log_every=p.look_every * self.days.n_batches,
+            log_every=p.look_every * each_pass,
         )
 
     def train_jointly(self) -> dict[str, list[float]]:

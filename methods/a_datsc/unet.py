@@ -104,7 +104,7 @@ class Encoder(nn.Module):
 
 
 class Patches(nn.Module):
-    """Non-overlapping tiles of the top level as nodes of a graph, and back (paper, "Patchification").
+    """Non-overlapping tiles of the top level as nodes of a graph (paper, "Patchification").
 
     Parameters
     ----------
@@ -116,18 +116,11 @@ class Patches(nn.Module):
 
     def __init__(self, n_channels: int, patch: Sequence[int]) -> None:
         super().__init__()
-        size = tuple(patch)
-        self.tile = nn.Conv2d(n_channels, n_channels, size, stride=size)
-        self.untile = nn.ConvTranspose2d(n_channels, n_channels, size, stride=size)
+        self.tile = nn.Conv2d(n_channels, n_channels, tuple(patch), stride=tuple(patch))
 
     def forward(self, H: Tensor) -> Tensor:
         """Return nodes (batch, time, N, F) of maps (batch, time, F, y, x), row by row."""
         return self.tile(H.flatten(0, 1)).flatten(2).mT.unflatten(0, H.shape[:2])
-
-    def back(self, nodes: Tensor, width: int) -> Tensor:
-        """Return maps (batch, time, F, y, x) of nodes on a grid of ``width`` columns."""
-        grid = nodes.mT.unflatten(3, (-1, width))
-        return self.untile(grid.flatten(0, 1)).unflatten(0, nodes.shape[:2])
 
 
 class Decoder(nn.Module):
@@ -137,8 +130,6 @@ class Decoder(nn.Module):
     ----------
     filters : sequence of int
         Of the encoder.
-    n_bottleneck : int
-        Length of the vector of the whole sequence, which every cell of the top level gets beside its node.
     n_variables : int
         Channels of a frame.
     skips : bool
@@ -150,7 +141,6 @@ class Decoder(nn.Module):
     def __init__(
         self,
         filters: Sequence[int],
-        n_bottleneck: int,
         n_variables: int,
         skips: bool,
         layer: Layer = ConvLSTM2d,
@@ -158,25 +148,20 @@ class Decoder(nn.Module):
         super().__init__()
         self.skips = skips
         upwards = list(zip(filters[:0:-1], filters[-2::-1], strict=True))
-        self.top = nn.Conv2d(filters[-1] + n_bottleneck, filters[-1], 1)
         self.levels = nn.ModuleList(layer(above + below * skips, below) for above, below in upwards)
         self.norms = nn.ModuleList(ChannelNorm(below) for _, below in upwards)
         self.output = nn.Conv2d(filters[0], n_variables, 1)
 
-    def forward(self, top: Tensor, bottleneck: Tensor, levels: Sequence[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, levels: Sequence[Tensor]) -> Tensor:
         """Return frames in [0, 1].
 
         Parameters
         ----------
-        top : Tensor, shape (batch, time, F, y, x)
-            Nodes as maps.
-        bottleneck : Tensor, shape (batch, n_bottleneck)
-            Of each sequence.
+        x : Tensor, shape (batch, time, F, y, x)
+            What the bottleneck draws.
         levels : sequence of Tensor
             H(1), ..., H(4) of the encoder.
         """
-        everywhere = bottleneck[:, None, :, None, None].expand(-1, top.shape[1], -1, *top.shape[3:])
-        x = _each(self.top, torch.cat([top, everywhere], dim=2)).tanh()
         for layer, norm, level in zip(self.levels, self.norms, levels[-2::-1], strict=True):
             x = interpolate(x.flatten(0, 1), scale_factor=2).unflatten(0, x.shape[:2])
             x = norm(layer(torch.cat([x, level], dim=2) if self.skips else x)).relu()

@@ -9,8 +9,9 @@ from method_cubes import make_cube
 from torch import nn
 
 from methods.a_datsc.adversary import SubspaceJudge
+from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
 from methods.a_datsc.clustering import annealed, balance, ramped, redundancy, tempered
-from methods.a_datsc.graph_attention import BiTGAT, TemporalTransformer, sinusoids
+from methods.a_datsc.graph_attention import BiTGAT, Positions, TemporalTransformer, sinusoids
 from methods.a_datsc.self_expression import TemporalSelfExpression, expression_loss
 from methods.a_datsc.sequences import Sequences
 from methods.a_datsc.unet import ChannelNorm, Decoder, Encoder, Patches
@@ -65,25 +66,45 @@ def test_patches_are_tiles_row_by_row():
     tile = H[0, 1, :, 2:4, 4:6]  # second row, third column
     by_hand = torch.einsum("oiyx,iyx->o", patches.tile.weight, tile)
     torch.testing.assert_close(nodes[0, 1, 5], by_hand)
-    back = patches.back(nodes, width=3)
-    assert back.shape == H.shape
-    alone = patches.back(torch.nn.functional.one_hot(torch.tensor([5]), 6).T.double().expand(6, 2)[None, None], 3)
-    assert alone[0, 0, :, 2:4, 4:6].abs().sum() > 0
-    assert alone[0, 0, :, :2].abs().sum() == 0
+
+
+@pytest.mark.parametrize("kind", [DayBottleneck, SequenceBottleneck])
+def test_nodes_of_the_bottleneck_are_tiles_row_by_row(kind):
+    bottleneck = made(kind(4, 2, (2, 3), (2, 2)))
+    nodes, vectors = normal(1, 3, 6, 2), normal(1, 3, 4)
+    maps = bottleneck(nodes, vectors)
+    assert maps.shape == (1, 3, 2, 4, 6)
+    other = nodes.clone()
+    other[:, 1, 5] += 1  # second row, third column
+    changed = (bottleneck(other, vectors) != maps).nonzero()
+    if kind is DayBottleneck:
+        assert len(changed) == 0
+    else:
+        assert {tuple(place) for place in changed[:, [1, 3, 4]].tolist()} == {(1, y, x) for y in (2, 3) for x in (4, 5)}
+
+
+@pytest.mark.parametrize(("kind", "days"), [(DayBottleneck, {1}), (SequenceBottleneck, {0, 1, 2})])
+def test_a_vector_draws_its_own_day_or_its_mean_draws_all(kind, days):
+    bottleneck = made(kind(4, 2, (2, 3), (2, 2)))
+    nodes, vectors = normal(1, 3, 6, 2), normal(1, 3, 4)
+    other = vectors.clone()
+    other[:, 1] += 1
+    changed = (bottleneck(nodes, other) != bottleneck(nodes, vectors)).nonzero()
+    assert set(changed[:, 1].tolist()) == days
 
 
 @pytest.mark.parametrize("skips", [True, False])
 def test_decoder_gives_frames_in_0_1_and_uses_skips_only_where_asked(skips):
     levels = [normal(1, 3, n, 16 // 2**i, 16 // 2**i) for i, n in enumerate([2, 3, 4, 5])]
-    decoder = made(Decoder([2, 3, 4, 5], 4, 6, skips))
-    top, bottleneck = normal(1, 3, 5, 2, 2), normal(1, 4)
-    frames = decoder(top, bottleneck, levels)
+    decoder = made(Decoder([2, 3, 4, 5], 6, skips))
+    top = normal(1, 3, 5, 2, 2)
+    frames = decoder(top, levels)
     assert frames.shape == (1, 3, 6, 16, 16)
     assert frames.min() > 0
     assert frames.max() < 1
     levels[0] = levels[0] + 1
-    assert torch.equal(frames, decoder(top, bottleneck, levels)) != skips
-    assert not torch.equal(frames, decoder(top, bottleneck + 1, levels))
+    assert torch.equal(frames, decoder(top, levels)) != skips
+    assert not torch.equal(frames, decoder(top + 1, levels))
 
 
 # Eq. 2 and 3: attention
@@ -133,6 +154,14 @@ def test_nothing_comes_from_outside_the_window():
 def test_with_itself_a_frame_alone_keeps_its_features():
     layer, h = made(BiTGAT(4, 2, itself=True)), normal(1, 1, 3, 4)
     torch.testing.assert_close(layer(h), layer.norm(h))
+
+
+def test_only_with_positions_do_nodes_of_equal_content_differ():
+    h = normal(1, 4, 1, 8).expand(1, 4, 3, 8)
+    attention, positions = made(BiTGAT(8, 2, False)), made(Positions(3, 8))
+    alike, apart = attention(h), attention(positions(h))
+    assert (alike - alike[:, :, :1]).abs().max() < 1e-12
+    assert (apart - apart[:, :, :1]).abs().max() > 0.01
 
 
 def test_transformer_sees_all_frames_and_knows_their_order():

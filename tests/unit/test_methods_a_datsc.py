@@ -44,8 +44,8 @@ def reached(found: Training, loss: torch.Tensor) -> set[str]:
 def test_each_term_of_the_generator_reaches_what_it_should(days):
     found = training(days, lambda_adv=1.0)
     terms = found.losses(found.days.groups[0], 1.0)
-    embeds = {"encoder", "patches", "attention", "embedding"}
-    assert reached(found, terms["reconstruction"]) == embeds | {"expression", "decoder"}
+    embeds = {"encoder", "patches", "positions", "attention", "embedding"}
+    assert reached(found, terms["reconstruction"]) == embeds | {"expression", "bottleneck", "decoder"}
     for term in ("kl", "balance", "redundancy"):
         terms = found.losses(found.days.groups[0], 1.0)
         assert reached(found, terms[term]) == embeds | {"head"}
@@ -53,6 +53,17 @@ def test_each_term_of_the_generator_reaches_what_it_should(days):
     assert reached(found, terms["self_expression"]) == embeds | {"expression"}
     terms = found.losses(found.days.groups[0], 1.0)
     assert reached(found, terms["adversarial"]) == embeds | {"D"}
+
+
+def test_alone_the_decoder_knows_the_embedding_and_nothing_else(days):
+    G = training(days).G
+    x = torch.rand(1, 12, 3, 12, 12)
+    made = G(x, alone=True)
+    known = torch.cat([made.Z, torch.zeros_like(made.Z)], dim=2)
+    top = G.bottleneck(torch.zeros(1, 12, 1, 1), known)
+    silent = [torch.zeros_like(level) for level in G.encoder(x)]
+    torch.testing.assert_close(made.frames, G.decoder(top, silent))
+    assert not torch.allclose(made.frames, G(x).frames)
 
 
 def test_a_step_of_one_side_leaves_the_other_as_it_is(days):
