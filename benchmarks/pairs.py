@@ -147,7 +147,7 @@ def a_datsc(n: int, n_steps: int, size: int, **options: object) -> Pair:
     spec = registry.method("a_datsc")
     p = SimpleNamespace(**{**spec.parameters, **spec.smoke, **options})
     theirs = Generator((size, size, 3), p, seed=0)
-    ours = ConvGenerator(3, p)
+    ours = ConvGenerator((3, size, size), p)
     rng = np.random.default_rng(4)
     shapes = ((n, n_steps, p.latent), (n, n_steps, n_steps), (n, n_steps, size, size, 3))
     loss_weights = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]

@@ -29,7 +29,7 @@ class DayBottleneck(nn.Module):
 
     def forward(self, nodes: Tensor, vectors: Tensor) -> Tensor:
         """Return maps (batch, time, F, y, x) of vectors (batch, time, n_bottleneck); nodes are not looked at."""
-        drawn = self.draw(vectors).unflatten(2, (-1, *self.grid))
+        drawn = self.draw(vectors).unflatten(2, (*self.grid, -1)).movedim(-1, 2)
         return self.untile(drawn.flatten(0, 1)).tanh().unflatten(0, nodes.shape[:2])
 
 

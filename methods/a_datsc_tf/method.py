@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import repeat
+from math import ceil
 from types import SimpleNamespace
 
 import keras
@@ -15,8 +16,9 @@ from methods.a_datsc_tf.adversary import SubspaceJudge
 from methods.a_datsc_tf.network import Generator
 from methods.blocks.keras.clustering import ClusteringLayer, kmeans, soft_assignment
 from methods.blocks.keras.runtime import start
-from methods.blocks.keras.training import DAY_INDICES, Trainer
+from methods.blocks.keras.training import DAY_INDICES, Trainer, stretches
 from methods.blocks.spectral import labelings
+from methods.blocks.streams import sub_seed
 from regimebench.method import Cube, Fit, Method
 
 BUILT = {
@@ -24,6 +26,8 @@ BUILT = {
     "attention": "bi_tgat",
     "itself": False,
     "expression": True,
+    "positions": True,
+    "bottleneck": "days",
     "skips": True,
     "head": "student_t",
 }
@@ -74,13 +78,21 @@ class Plugin(Method):
         p = SimpleNamespace(**self.params)
         if p.warmup_epochs == 0:
             return {}
-        trainer = Trainer(
-            lambda _: {"reconstruction": days.error(G(days.x)[2])},
-            keras.optimizers.Adam(p.warmup_lr, epsilon=1e-8),
-            G.variables,
-            p.clip_norm,
+        n_days = len(days.frames)
+        size = min(p.warmup_days or n_days, n_days)
+        each_pass = ceil(n_days / size)
+
+        def loss(chosen: tf.Tensor) -> dict[str, tf.Tensor]:
+            x = tf.gather(days.frames, chosen)[None]
+            return {"reconstruction": days.error(G(x, alone=p.warmup_alone)[2], x)}
+
+        return Trainer(loss, keras.optimizers.Adam(p.warmup_lr, epsilon=1e-8), G.variables, p.clip_norm).run(
+            stretches(n_days, size, np.random.default_rng(sub_seed(self.seed, "order of days"))),
+            p.warmup_epochs * each_pass,
+            name="warm-up",
+            progress=self.progress,
+            log_every=p.look_every * each_pass,
         )
-        return trainer.run(days.all(), p.warmup_epochs, name="warm-up", progress=self.progress, log_every=p.look_every)
 
     def _train_jointly(
         self, G: Generator, D: SubspaceJudge, head: ClusteringLayer, days: Days, codes: Callable[[], np.ndarray]
@@ -103,7 +115,7 @@ class Plugin(Method):
             target = tf.stop_gradient(target / tf.reduce_sum(target, axis=1, keepdims=True))
             soft = tempered(q, progress)
             terms = {
-                "reconstruction": p.lambda_rec * days.error(frames),
+                "reconstruction": p.lambda_rec * days.error(frames, days.x),
                 "kl": p.lambda_kl * keras.losses.KLDivergence()(target, q),
             }
             if p.lambda_bal:
@@ -182,9 +194,12 @@ class Days:
             )
         days = cube.unpadded()
         self.size = days.mask.shape[:2]
-        edges = [(0, -size % (2 ** (len(p.filters) - 1) * patch)) for size, patch in zip(self.size, p.patch, strict=True)]
+        edges = [
+            (0, -size % (2 ** (len(p.filters) - 1) * patch)) for size, patch in zip(self.size, p.patch, strict=True)
+        ]
         frames = np.pad(days.values, [(0, 0), *edges, (0, 0)])
-        self.x = tf.constant(frames.reshape(-1, window, *frames.shape[1:]))
+        self.frames = tf.constant(frames)
+        self.x = tf.reshape(self.frames, (-1, window, *frames.shape[1:]))
         counted = np.ones_like(days.mask) if p.count_padding else days.mask
         seen = np.pad(counted, [*edges, (0, 0)], constant_values=p.count_padding)
         self.seen = tf.constant(seen.astype(np.float32))
@@ -193,10 +208,10 @@ class Days:
         """Return the days of a batch without end: all of them."""
         return repeat(tf.range(self.x.shape[0] * self.x.shape[1], dtype=DAY_INDICES.dtype))
 
-    def error(self, frames: tf.Tensor) -> tf.Tensor:
+    def error(self, found: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
         """Return the mean squared error over cells with data."""
-        squares = tf.reduce_sum(tf.square(frames - self.x) * self.seen)
-        return squares / (tf.reduce_sum(self.seen) * self.x.shape[0] * self.x.shape[1])
+        squares = tf.reduce_sum(tf.square(found - frames) * self.seen)
+        return squares / (tf.reduce_sum(self.seen) * tf.cast(tf.reduce_prod(tf.shape(frames)[:2]), tf.float32))
 
     def on_the_grid_of(self, cube: Cube, frames: np.ndarray) -> np.ndarray:
         """Return frames in the shape of ``cube``; 0 in cells that pad it."""

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import keras
 import tensorflow as tf
-from keras.initializers import Constant, GlorotUniform, Orthogonal
+from keras.initializers import Constant, GlorotUniform, Orthogonal, RandomNormal
 from keras.layers import Conv2D, Conv2DTranspose, Dense, LayerNormalization, MaxPooling2D, UpSampling2D
 
 from methods.blocks.keras.recurrent import conv_lstm_2d
@@ -39,46 +39,50 @@ class Generator:
         filters, F, D = p.filters, p.filters[-1], p.latent
         self.stem = self._recurrent(filters[0])
         self.blocks = [self._block(below, above) for below, above in pairwise(filters)]
+        self.grid = [side // 2 ** (len(filters) - 1) // size for side, size in zip(shape[:2], p.patch, strict=True)]
         self.tile = self._add(Conv2D(F, p.patch, strides=p.patch, kernel_initializer=self.kernel))
-        self.untile = self._add(Conv2DTranspose(F, p.patch, strides=p.patch, kernel_initializer=self.kernel))
+        self.positions = self._add(Positions(seeds(seed, "positions")))
         self.W_q, self.W_kv = self._dense(2 * F, use_bias=False), self._dense(4 * F, use_bias=False)
         self.W_o, self.norm = self._dense(F), self._norm()
         self.embedding, self.embedding_norm = self._dense(D), self._norm()
         self.expression = self._add(SelfExpression(D, p.shrink, seeds(seed, "expression")))
-        self.top = self._add(Conv2D(F, 1, kernel_initializer=self.kernel))
+        self.draw = self._dense(F * self.grid[0] * self.grid[1])
+        self.untile = self._add(Conv2DTranspose(F, p.patch, strides=p.patch, kernel_initializer=self.kernel))
         self.ups = [self._recurrent(below) for below in filters[-2::-1]]
         self.norms = [self._norm() for _ in self.ups]
         self.output = self._add(Conv2D(shape[2], 1, kernel_initializer=self.kernel))
         self(tf.zeros((1, 2, *shape)))  # makes the weights
         self.variables = [weight for layer in self.layers for weight in layer.trainable_variables]
 
-    def __call__(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return Z (batch, time, D), C (batch, time, time) and reconstructed frames."""
-        levels, nodes, Z = self._encode(x)
+    def __call__(self, x: tf.Tensor, alone: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return Z (batch, time, D), C (batch, time, time) and reconstructed frames, of Z ``alone`` or of all."""
+        levels, Z = self._encode(x)
         C = self.expression(Z)
-        bottleneck = tf.concat([tf.reduce_mean(Z, axis=1), tf.reduce_mean(C @ Z, axis=1)], axis=1)
-        height, width = (levels[-1].shape[axis] // self.p.patch[axis - 2] for axis in (2, 3))
-        grid = tf.reshape(nodes, (-1, tf.shape(x)[1], height, width, nodes.shape[-1]))
-        top = _each(self.untile, grid)
-        everywhere = tf.broadcast_to(bottleneck[:, None, None, None], (*top.shape[:4], bottleneck.shape[1]))
-        h = tf.tanh(_each(self.top, tf.concat([top, everywhere], axis=4)))
+        vectors = tf.concat([Z, tf.zeros_like(Z) if alone else C @ Z], axis=2)
+        drawn = _each(lambda v: tf.reshape(self.draw(v), (-1, *self.grid, self.p.filters[-1])), vectors)
+        h = tf.tanh(_each(self.untile, drawn))
         for layer, norm, level in zip(self.ups, self.norms, levels[-2::-1], strict=True):
             up = _each(UpSampling2D(2), h)
-            h = tf.nn.relu(norm(layer(tf.concat([up, level], axis=4))))
+            h = tf.nn.relu(norm(layer(tf.concat([up, tf.zeros_like(level) if alone else level], axis=4))))
         return Z, C, tf.sigmoid(_each(self.output, h))
 
     def embed(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return Z and C alone."""
-        Z = self._encode(x)[2]
+        Z = self._encode(x)[1]
         return Z, self.expression(Z)
 
-    def _encode(self, x: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-        levels = [self.stem(x)]
+    def _encode(self, x: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Return the levels and Z of frames, before and after which their first and last days are mirrored."""
+        n, time = tf.minimum(self.p.halo, tf.shape(x)[1]), tf.shape(x)[1]
+        levels = [self.stem(tf.concat([x[:, :n][:, ::-1], x, x[:, time - n :][:, ::-1]], axis=1))]
         for block in self.blocks:
             levels.append(block(_each(MaxPooling2D(2), levels[-1])))
-        tiles = _each(self.tile, levels[-1])
-        nodes = self._attend(tf.reshape(tiles, (*tiles.shape[:2], -1, tiles.shape[-1])))
-        return levels, nodes, self.embedding_norm(self.embedding(tf.reduce_mean(nodes, axis=2)))
+        tiles = _each(
+            lambda maps: tf.reshape(self.tile(maps), (-1, self.grid[0] * self.grid[1], maps.shape[3])), levels[-1]
+        )
+        nodes = self._attend(self.positions(tiles))[:, n : n + time]
+        Z = self.embedding_norm(self.embedding(tf.reduce_mean(nodes, axis=2)))
+        return [level[:, n : n + time] for level in levels], Z
 
     def _attend(self, h: tf.Tensor) -> tf.Tensor:
         """Return nodes after Bi-TGAT (paper, Eq. 2 and 3)."""
@@ -91,10 +95,10 @@ class Generator:
 
     def _messages(self, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
         size = q.shape[-1] // self.p.n_heads
-        q, k, v = (tf.reshape(part, (*part.shape[:3], self.p.n_heads, size)) for part in (q, k, v))
+        q, k, v = (_each(lambda h: tf.reshape(h, (-1, h.shape[1], self.p.n_heads, size)), part) for part in (q, k, v))
         alpha = tf.nn.softmax(tf.einsum("btihc,btjhc->bthij", q, k) / size**0.5, axis=-1)
         m = tf.einsum("bthij,btjhc->btihc", alpha, v)
-        return tf.reshape(m, (*m.shape[:3], -1))
+        return _each(lambda h: tf.reshape(h, (-1, h.shape[1], self.p.n_heads * size)), m)
 
     def _block(self, n_in: int, n_out: int) -> object:
         """Return a residual temporal block (paper, Eq. 1)."""
@@ -117,6 +121,28 @@ class Generator:
     def _add(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         self.layers.append(layer)
         return layer
+
+
+class Positions(keras.layers.Layer):
+    """A learnt vector for each node, added to its features.
+
+    Parameters
+    ----------
+    seed : keras.random.SeedGenerator
+        Of the first vectors.
+    """
+
+    def __init__(self, seed: keras.random.SeedGenerator) -> None:
+        super().__init__()
+        self.start = RandomNormal(stddev=1.0, seed=seed)
+
+    def build(self, shape: tuple) -> None:
+        """Make a vector for each node of (batch, time, N, F)."""
+        self.places = self.add_weight(shape=shape[2:], initializer=self.start)
+
+    def call(self, h: tf.Tensor) -> tf.Tensor:
+        """Return nodes of the same shape."""
+        return h + self.places
 
 
 class SelfExpression(keras.layers.Layer):
@@ -143,10 +169,10 @@ class SelfExpression(keras.layers.Layer):
         """Return C (batch, time, time) of embeddings (batch, time, D)."""
         products = (Z @ self.W_q) @ tf.transpose(Z @ self.W_k, (0, 2, 1)) / Z.shape[-1]
         C = tf.sign(products) * tf.nn.relu(tf.abs(products) - tf.exp(self.log_shrink))
-        return C * (1 - tf.eye(Z.shape[1]))
+        return C * (1 - tf.eye(tf.shape(Z)[1]))
 
 
 def _each(layer: object, x: tf.Tensor) -> tf.Tensor:
     """Apply a layer to each frame of (batch, time, ...)."""
     made = layer(tf.reshape(x, (-1, *x.shape[2:])))
-    return tf.reshape(made, (*x.shape[:2], *made.shape[1:]))
+    return tf.reshape(made, tf.concat([tf.shape(x)[:2], made.shape[1:]], axis=0))
