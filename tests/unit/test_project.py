@@ -48,7 +48,7 @@ def test_lock_file_of_tensorflow_adds_to_the_other_and_changes_nothing_of_it():
 def test_ci_tests_with_tensorflow():
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     steps = [line.removeprefix("make ") for line in lines if line.startswith("make ")]
-    assert steps == ["setup", "lint", "demo", "tensorflow", "test"]
+    assert steps == ["setup", "lint", "tensorflow", "test"]
 
 
 @pytest.mark.parametrize("name", DIRECT)

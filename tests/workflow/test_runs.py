@@ -84,40 +84,27 @@ def test_failed_seeds_are_counted_with_their_reason_and_the_workflow_ends_well(m
     assert "method.py" in messages["error"]
 
 
-def test_a_changed_method_is_fitted_again_and_nothing_else_is(project, tmp_path):
+def test_only_what_changed_is_fitted_again(project, tmp_path):
+    """A touched file changes nothing, changed code its own method, more seeds add to those that are finished."""
     for name in ("one", "two"):
         shutil.copytree(ROOT / "methods" / "random", tmp_path / "plugins" / "methods" / name)
+    code = tmp_path / "plugins" / "methods" / "one" / "method.py"
     project.add_plugins(tmp_path / "plugins")
     project.config["methods"] = ["one", "two", "kmeans"]
     project.fits()
     before = started(project)
-    code = tmp_path / "plugins" / "methods" / "one" / "method.py"
+    code.touch()
+    project.fits()
+    assert started(project) == before
     code.write_text(code.read_text() + "\n# a change\n")
     project.fits()
     after = started(project)
-    changed = {path.parts[-4] for path in before if before[path] != after[path]}
-    assert changed == {"one"}
-
-
-def test_touching_a_plugin_without_changing_it_computes_nothing_again(project, tmp_path):
-    shutil.copytree(ROOT / "methods" / "random", tmp_path / "plugins" / "methods" / "one")
-    project.add_plugins(tmp_path / "plugins")
-    project.config["methods"] = ["one", "kmeans"]
-    project.fits()
-    before = started(project)
-    (tmp_path / "plugins" / "methods" / "one" / "method.py").touch()
-    project.fits()
-    assert started(project) == before
-
-
-def test_more_seeds_keep_the_finished_ones(project):
-    project.fits()
-    before = started(project)
+    assert {path.parts[-4] for path in before if before[path] != after[path]} == {"one"}
     project.config["seeds"] = 3
     project.fits()
-    after = started(project)
-    assert {path: after[path] for path in before} == before
-    assert len(after) == len(before) + 2
+    more = started(project)
+    assert {path: more[path] for path in after} == after
+    assert len(more) == len(after) + 3
 
 
 def test_a_driver_killed_half_way_leaves_no_orphan_and_goes_on_where_it_was(misbehaving):
