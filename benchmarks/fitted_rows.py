@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,17 @@ from tqdm import tqdm
 from regimebench import provenance
 from regimebench.files import replacing
 from regimebench.fit import THREAD_VARIABLES
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def options(about: str, rows: list[str]) -> argparse.ArgumentParser:
+    """Return the command line that the pages have in common: which rows again, how many fits at a time, and where."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=rows, help="fit these again, and nothing else")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fits at a time (default: one per core)")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
+    return parser
 
 
 def read(csv: Path, columns: list[str]) -> pd.DataFrame:

@@ -6,8 +6,6 @@ all methods on two cores; ``--only dec dtc`` fits these again), and writes the p
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import tempfile
 import time
@@ -32,7 +30,6 @@ from regimebench.files import replacing
 from regimebench.method import Fit, check_fit
 from regimebench.preprocess import preprocess
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 COLUMNS = ["address", "family", "draw", "status", "ari", "seconds"]
 REFERENCE, ORACLE = "kmeans", "(oracle)"
 SELF = " (untrained)"
@@ -329,11 +326,8 @@ from [recovery-stages.md](recovery-stages.md).
 
 def main() -> None:
     """Fit what is missing, and write ``docs/recovery.csv`` and ``docs/recovery.md``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=everything(), help="fit these again, and nothing else")
+    parser = fitted_rows.options(__doc__, everything())
     parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fits at a time (default: one per core)")
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
     chosen = parser.parse_args()
     csv = chosen.docs / "recovery.csv"
     if chosen.only:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 from itertools import product
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from tabulate import tabulate
 
 from benchmarks import fitted_rows
-from benchmarks.recovery import DOCS, DRAWS, SIZE, families_of, fit, planted, spread, untrained
+from benchmarks.recovery import DRAWS, SIZE, families_of, fit, planted, spread, untrained
 from datasets.synthetic.oracles import scaled_table
 from regimebench.files import replacing
 
@@ -160,11 +158,7 @@ to the nearest other day, and the categories that the days have, of {SIZE["n_clu
 
 def main() -> None:
     """Fit what is missing, and write ``docs/recovery-stages.csv`` and ``docs/recovery-stages.md``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fits at a time (default: one per core)")
-    parser.add_argument("--only", nargs="+", choices=list(STAGES), help="fit these again, and nothing else")
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
-    chosen = parser.parse_args()
+    chosen = fitted_rows.options(__doc__, list(STAGES)).parse_args()
     csv = chosen.docs / "recovery-stages.csv"
     if chosen.only:
         known = read(csv)

@@ -6,8 +6,6 @@ time, and writes the page from that file alone.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import time
 import warnings
@@ -21,7 +19,7 @@ from sklearn.metrics import adjusted_rand_score
 from tabulate import tabulate
 
 from benchmarks import fitted_rows
-from benchmarks.recovery import CLAIMS, DOCS, ORACLE, made, ranked, spread
+from benchmarks.recovery import CLAIMS, ORACLE, made, ranked, spread
 from regimebench import registry
 from regimebench.alarms import ALARMS
 from regimebench.dataset import Cube
@@ -172,11 +170,7 @@ Medians; what each means, and the marks: [diagnostics](diagnostics.md).
 
 def main() -> None:
     """Fit what is missing, and write ``docs/recovery-subspaces.csv`` and ``docs/recovery-subspaces.md``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fits at a time (default: one per core)")
-    parser.add_argument("--only", nargs="+", choices=addresses(), help="fit these again, and nothing else")
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
-    chosen = parser.parse_args()
+    chosen = fitted_rows.options(__doc__, addresses()).parse_args()
     csv = chosen.docs / "recovery-subspaces.csv"
     if chosen.only:
         known = read(csv)

@@ -23,7 +23,9 @@ FEW_DAYS, MANY_DAYS = 30, 5000
 GRIDS = ((7, 10, 1), (41, 41, 2), (73, 144, 1))  # rows, columns, variables
 GRID_DAYS = 12
 OTHER_CLUSTERS = (2, 20)
-SHARE = 0.25  # of the peak that grows with the square of days, from which memory counts as quadratic
+# Below this peak at MANY_DAYS there was no number for each pair of days: two bytes, half of a float, for each.
+SMALL_MIB = 2 * MANY_DAYS**2 / 2**20
+SHARE = 0.25  # of the peak at MANY_DAYS that grows with the square of days, from which memory counts as quadratic
 
 
 def method_checks(spec: MethodSpec, thorough: bool = True) -> Iterator[Check]:
@@ -41,7 +43,7 @@ def method_checks(spec: MethodSpec, thorough: bool = True) -> Iterator[Check]:
     yield "constant input gives labels", probe.constant
     yield "odd grids work (7 x 10, 41 x 41, 73 x 144), and one variable is enough", probe.odd_grids
     yield "training batches may divide the days, or leave one day over", probe.batch_sizes
-    yield "many days work (5000; 2500 if memory is quadratic), in the memory that method.yaml declares", probe.many_days
+    yield "many days work (5000), in the memory that method.yaml declares", probe.many_days
 
 
 def tiny_cube(days: int = DAYS, rows: int = SIDE, columns: int = SIDE, variables: int = VARIABLES) -> Cube:
@@ -186,16 +188,12 @@ class Probe:
         return ", ".join(names)
 
     def many_days(self) -> str:
-        """Compare how the peak of memory grows with days with what method.yaml declares.
-
-        What is declared quadratic shows it at half as many days, at a fraction of the time that pairs of days take.
-        """
+        """Compare how the peak of memory grows with days with what method.yaml declares."""
         declared = self.spec.resources["memory"]
-        days = MANY_DAYS if declared == "linear" else MANY_DAYS // 2
         self.fit()  # known, or a first fit: the libraries that one loads are not memory for days
-        peaks = self.peaks(days)
+        peaks = self.peaks()
         if growth(peaks) != declared:  # what else a process does adds to a peak now and then, and never takes from it
-            peaks = min(peaks, self.peaks(days), key=lambda found: found[days])
+            peaks = min(peaks, self.peaks(), key=lambda found: found[MANY_DAYS])
         found = growth(peaks)
         shown = ", ".join(f"{days} days {peak:.0f} MiB" for days, peak in sorted(peaks.items()))
         advice = {
@@ -209,11 +207,11 @@ class Probe:
         )
         return f"{found}: {shown}"
 
-    def peaks(self, days: int) -> dict[int, float]:
+    def peaks(self) -> dict[int, float]:
         """Return the peaks that :func:`growth` compares."""
-        peaks = {days: self.peak_mib(days)}
-        if peaks[days] >= small_mib(days):
-            peaks[days // 2] = self.peak_mib(days // 2)
+        peaks = {MANY_DAYS: self.peak_mib(MANY_DAYS)}
+        if peaks[MANY_DAYS] >= SMALL_MIB:
+            peaks[MANY_DAYS // 2] = self.peak_mib(MANY_DAYS // 2)
         return peaks
 
     def peak_mib(self, days: int) -> float:
@@ -225,14 +223,9 @@ class Probe:
         self.survives(f"{days} days", cube)
         meter.stop()
         peak = max(0.0, meter.shares(1)["peak_rss_mib"] - before)
-        if peak >= small_mib(days) and not meter.resettable:
+        if peak >= SMALL_MIB and not meter.resettable:
             raise NotRun("this system does not let a process reset its peak memory, so growth cannot be measured")
         return peak
-
-
-def small_mib(days: int) -> float:
-    """Return the peak below which there was no number for each pair of days: two bytes, half of a float, for each."""
-    return 2 * days**2 / 2**20
 
 
 def growth(peaks: dict[int, float]) -> str:
@@ -249,4 +242,4 @@ def growth(peaks: dict[int, float]) -> str:
     # Of a + b n + c n^2 the linear part cancels in this difference, and (c n^2) / 2 - a remains: at least so much of
     # the peak is quadratic. A third number of days would tell a as well, but multiply what peaks vary by.
     square = 2 * (high - 2 * middle)
-    return "quadratic" if square > max(small_mib(max(peaks)), SHARE * high) else "linear"
+    return "quadratic" if square > max(SMALL_MIB, SHARE * high) else "linear"

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import recovery
+from benchmarks.fitted_rows import DOCS
 from regimebench import registry
 
 
@@ -138,8 +139,8 @@ def test_every_network_claims_a_family():
 
 
 def test_page_has_a_row_for_every_method_and_no_number_of_its_own():
-    text = (recovery.DOCS / "recovery.md").read_text()
-    csv = recovery.DOCS / "recovery.csv"
+    text = (DOCS / "recovery.md").read_text()
+    csv = DOCS / "recovery.csv"
     assert text == recovery.page(csv, recovery.ranked()), "run python -m benchmarks.recovery"
     shown = re.findall(r"^\| (\S+) ", text.partition("## Does training")[0], flags=re.MULTILINE)
     assert shown == ["method", recovery.ORACLE, *recovery.ranked()], "run python -m benchmarks.recovery"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import recovery_stages as stages
-from benchmarks.recovery import DOCS
+from benchmarks.fitted_rows import DOCS
 from regimebench import registry
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import recovery_subspaces as subspaces
-from benchmarks.recovery import DOCS, ORACLE
+from benchmarks.fitted_rows import DOCS
+from benchmarks.recovery import ORACLE
 
 
 def test_a_fit_is_compared_with_the_planted_regimes_and_examined():
