@@ -52,7 +52,7 @@ def _dsc(address: str, **parameters: Any) -> Row:
 
 def _a_datsc(windows: int) -> Row:
     """Return the warm-up of A-DATSC, which is most of its work, on short windows of the papers' grid."""
-    parameters = {"warmup_epochs": MANY, "window": 24, "windows_per_batch": windows}
+    parameters = {"warmup_epochs": MANY, "warmup_days": 24, "warmup_batch": windows, "halo": 0}
     what = f"auto-encoder, {windows} x 24 days of 40 x 40"
     return Row("a_datsc", what, parameters, "a_datsc_tf", shape=(24 * windows, 40, 40, 7))
 
@@ -112,7 +112,7 @@ ALIKE = {
     "clustergan/argmax",
     "clustergan/published_code",
     *(f"a_datsc/{name}" for name in ("sel", "gat", "spectral", "no_adversary", "no_balance", "transformer")),
-    *(f"a_datsc/{name}" for name in ("no_skips", "itself", "window_73", "window_30", "dec", "edesc")),
+    *(f"a_datsc/{name}" for name in ("no_skips", "messages", "mean_pooling", "window_73", "window_30", "dec", "edesc")),
 }
 """Variants whose steps are those of a row but for a small part, or for shorter series."""
 

@@ -16,7 +16,6 @@ import tensorflow as tf
 import torch
 from torch import nn
 
-from methods.a_datsc.graph_attention import Positions
 from methods.blocks.gru import GRU
 from methods.blocks.keras.training import sgd
 from methods.blocks.lstm import LSTM
@@ -25,7 +24,7 @@ from methods.blocks.student_t import ClusterHead
 TOLERANCE = 1e-4
 MOMENTUM, STEPS = 0.9, 3
 LARGEST_MOVE = 0.05  # of any weight in the first step, relative to the largest of its tensor
-LAID_OUT_AS_IN_KERAS = (LSTM, GRU, ClusterHead, Positions)
+LAID_OUT_AS_IN_KERAS = (LSTM, GRU, ClusterHead)
 
 ToOutputAndLoss = Callable[..., tuple]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
-from methods.a_datsc.graph_attention import BiTGAT, Positions, TemporalTransformer
+from methods.a_datsc.graph_attention import BiTGAT, Embedding, TemporalTransformer
 from methods.a_datsc.self_expression import TemporalSelfExpression
 from methods.a_datsc.unet import EPSILON, Decoder, Encoder, FrameConv2d, Patches
 from methods.blocks.convlstm import ConvLSTM2d
@@ -45,8 +45,8 @@ class ConvGenerator(nn.Module):
     shape : sequence of int
         (variable, y, x) of a frame.
     p : SimpleNamespace
-        The plugin's parameters: ``filters``, ``recurrence``, ``patch``, ``positions``, ``attention``, ``n_heads``,
-        ``itself``, ``latent``, ``expression``, ``shrink``, ``bottleneck``, ``skips``, ``halo``, ``recompute``.
+        The plugin's parameters: ``filters``, ``recurrence``, ``patch``, ``attention``, ``n_heads``, ``itself``,
+        ``pooling``, ``latent``, ``expression``, ``shrink``, ``bottleneck``, ``skips``, ``halo``, ``recompute``.
     """
 
     def __init__(self, shape: Sequence[int], p: SimpleNamespace) -> None:
@@ -57,14 +57,13 @@ class ConvGenerator(nn.Module):
         layer = {"convlstm": partial(ConvLSTM2d, recompute=p.recompute), "cnn_lstm": FrameConv2d}[p.recurrence]
         self.encoder = Encoder(shape[0], p.filters, layer)
         self.patches = Patches(F, p.patch)
-        self.positions = Positions(grid[0] * grid[1], F) if p.positions else nn.Identity()
         self.in_time = LSTM(F, F) if p.recurrence == "cnn_lstm" else nn.Identity()
         self.attention = {
             "bi_tgat": lambda: BiTGAT(F, p.n_heads, p.itself),
             "transformer": lambda: TemporalTransformer(F, p.n_heads),
             "none": nn.Identity,
         }[p.attention]()
-        self.embedding = nn.Sequential(nn.Linear(F, D), nn.LayerNorm(D, eps=EPSILON))
+        self.embedding = Embedding(grid[0] * grid[1], F, D, p.pooling)
         self.expression = TemporalSelfExpression(D, p.shrink) if p.expression else None
         kind = {"days": DayBottleneck, "sequence": SequenceBottleneck}[p.bottleneck]
         self.bottleneck = kind(D + D * p.expression, F, grid, p.patch)
@@ -81,7 +80,7 @@ class ConvGenerator(nn.Module):
         x, inner = self._mirrored(x)
         levels = self.encoder(x)
         nodes = self._nodes(levels[-1])[:, inner]
-        Z = self.embedding(nodes.mean(dim=2))
+        Z = self.embedding(nodes)
         C = self._coefficients(Z)
         top = self.bottleneck(nodes, vectors(Z, C, alone))
         levels = [torch.zeros_like(level) if alone else level for level in levels]
@@ -90,7 +89,7 @@ class ConvGenerator(nn.Module):
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return Z and C alone."""
         x, inner = self._mirrored(x)
-        Z = self.embedding(self._nodes(self.encoder(x)[-1])[:, inner].mean(dim=2))
+        Z = self.embedding(self._nodes(self.encoder(x)[-1])[:, inner])
         return Z, self._coefficients(Z)
 
     def _mirrored(self, x: Tensor) -> tuple[Tensor, slice]:
@@ -103,7 +102,7 @@ class ConvGenerator(nn.Module):
         if isinstance(self.in_time, LSTM):
             series = nodes.transpose(1, 2)
             nodes = self.in_time(series.flatten(0, 1)).unflatten(0, series.shape[:2]).transpose(1, 2)
-        return self.attention(self.positions(nodes))
+        return self.attention(nodes)
 
     def _coefficients(self, Z: Tensor) -> Tensor | None:
         return None if self.expression is None else self.expression(Z)

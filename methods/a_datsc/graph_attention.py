@@ -9,31 +9,6 @@ from torch.nn.functional import scaled_dot_product_attention
 from methods.a_datsc.unet import EPSILON
 
 
-class Positions(nn.Module):
-    """A vector for each node, learnt, added to its features (the paper's "positional awareness", section 1).
-
-    Attention as printed gives all nodes of a frame nearly the same message while its weights are small; only with a
-    place of their own do nodes, and their mean z_t, hold where something is.
-
-    Parameters
-    ----------
-    n_nodes, n_features : int
-        N and F.
-    """
-
-    def __init__(self, n_nodes: int, n_features: int) -> None:
-        super().__init__()
-        self.places = nn.Parameter(torch.empty(n_nodes, n_features))
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """Start as large as the features are."""
-        nn.init.normal_(self.places, generator=generator)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Map nodes (batch, time, N, F) to nodes of the same shape."""
-        return h + self.places
-
-
 class BiTGAT(nn.Module):
     """Each node of a frame listens to the nodes of the next frame and of the one before (paper, Eq. 2 and 3).
 
@@ -48,7 +23,8 @@ class BiTGAT(nn.Module):
     n_heads : int
         Divides F.
     itself : bool
-        Add the node's own features before the norm. Eq. 3 as printed has none of frame t itself but its query.
+        Add the node's own features before the norm, as transformers do. Eq. 3 as printed has none of frame t itself but
+        its query.
     """
 
     def __init__(self, n_features: int, n_heads: int, itself: bool) -> None:
@@ -85,6 +61,37 @@ class BiTGAT(nn.Module):
     def _heads(self, x: Tensor) -> Tensor:
         """Return (batch, time, head, N, features of a head)."""
         return x.unflatten(-1, (self.n_heads, -1)).transpose(2, 3)
+
+
+class Embedding(nn.Module):
+    """z_t of the nodes of a frame: pooled, then a linear map and layer norm (paper, section 5.1.2).
+
+    Parameters
+    ----------
+    n_nodes, n_features, n_embedding : int
+        N, F and D.
+    pooling : str
+        "linear": a weight for each feature of each node, so that z_t holds where something is. "mean": of all nodes.
+    """
+
+    def __init__(self, n_nodes: int, n_features: int, n_embedding: int, pooling: str) -> None:
+        super().__init__()
+        self.pool = {"linear": self._side_by_side, "mean": self._mean}[pooling]
+        n_pooled = n_nodes * n_features if pooling == "linear" else n_features
+        self.linear = nn.Linear(n_pooled, n_embedding)
+        self.norm = nn.LayerNorm(n_embedding, eps=EPSILON)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return embeddings (batch, time, D) of nodes (batch, time, N, F)."""
+        return self.norm(self.linear(self.pool(h)))
+
+    @staticmethod
+    def _side_by_side(h: Tensor) -> Tensor:
+        return h.flatten(2)
+
+    @staticmethod
+    def _mean(h: Tensor) -> Tensor:
+        return h.mean(dim=2)
 
 
 class TemporalTransformer(nn.Module):

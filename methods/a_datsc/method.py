@@ -14,7 +14,6 @@ from methods.a_datsc.clustering import SubspaceHead, annealed, balance, ramped, 
 from methods.a_datsc.generator import ConvGenerator, TabularGenerator
 from methods.a_datsc.self_expression import expression_loss
 from methods.a_datsc.sequences import Sequences
-from methods.blocks.day_windows import stretches
 from methods.blocks.gan import Player, alternate
 from methods.blocks.initialisers import glorot_uniform, initialise
 from methods.blocks.kmeans import kmeans
@@ -91,16 +90,16 @@ class Training:
         if p.warmup_epochs == 0:
             return {}
         size = min(p.warmup_days or n_days, n_days)
-        each_pass = ceil(n_days / size)
+        each_pass = ceil(n_days / (size * p.warmup_batch))
 
         def losses(days: Tensor) -> dict[str, Tensor]:
-            made = self.G(self.days.frames[days[None]], alone=p.warmup_alone)
-            return {"reconstruction": self.days.error(made.frames, days[None])}
+            made = self.G(self.days.frames[days], alone=p.warmup_alone)
+            return {"reconstruction": self.days.error(made.frames, days)}
 
         return train(
             losses,
             torch.optim.Adam(self.G.parameters(), p.warmup_lr),
-            stretches(n_days, size, generator(self.seed, "order of days"), self.device),
+            self.days.stretches(size, p.warmup_batch, generator(self.seed, "order of days")),
             p.warmup_epochs * each_pass,
             name="warm-up",
             progress=self.progress,

@@ -64,6 +64,26 @@ class Sequences(nn.Module):
         """Yield days, (batch, time), in calendar order without end."""
         return cycle([group.to(self.frames.device) for group in self.groups])
 
+    def stretches(self, n_days: int, together: int, shuffle: torch.Generator) -> Iterator[Tensor]:
+        """Yield days, (batch, time), of stretches that cover the record, each pass in a new order and cut elsewhere.
+
+        The first and the last stretch end with the record, so that all are equally long; some days are in two.
+
+        Parameters
+        ----------
+        n_days, together : int
+            Days of a stretch, and stretches of a batch; the last batch of a pass may have fewer.
+        shuffle : torch.Generator
+            Draws the cuts and the order.
+        """
+        last = len(self.frames) - n_days
+        within = torch.arange(n_days)
+        while True:
+            cut = int(torch.randint(n_days, (), generator=shuffle))
+            starts = torch.arange(cut - n_days, last + n_days, n_days).clamp(0, last).unique()
+            mixed = starts[torch.randperm(len(starts), generator=shuffle)]
+            yield from (mixed[:, None] + within).to(self.frames.device).split(together)
+
     def error(self, found: Tensor, days: Tensor) -> Tensor:
         """Return the mean squared error over cells with data."""
         return ((found - self.frames[days]).square() * self.seen).sum() / (self.seen.sum() * days.numel())

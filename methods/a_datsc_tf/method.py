@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from math import ceil
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from methods.a_datsc_tf.adversary import SubspaceJudge
 from methods.a_datsc_tf.network import Generator
 from methods.blocks.keras.clustering import ClusteringLayer, kmeans, soft_assignment
 from methods.blocks.keras.runtime import start
-from methods.blocks.keras.training import DAY_INDICES, Trainer, stretches
+from methods.blocks.keras.training import DAY_INDICES, Trainer
 from methods.blocks.spectral import labelings
 from methods.blocks.streams import sub_seed
 from regimebench.method import Cube, Fit, Method
@@ -24,9 +24,9 @@ from regimebench.method import Cube, Fit, Method
 BUILT = {
     "recurrence": "convlstm",
     "attention": "bi_tgat",
-    "itself": False,
+    "itself": True,
     "expression": True,
-    "positions": True,
+    "pooling": "linear",
     "bottleneck": "days",
     "skips": True,
     "head": "student_t",
@@ -80,14 +80,14 @@ class Plugin(Method):
             return {}
         n_days = len(days.frames)
         size = min(p.warmup_days or n_days, n_days)
-        each_pass = ceil(n_days / size)
+        each_pass = ceil(n_days / (size * p.warmup_batch))
 
         def loss(chosen: tf.Tensor) -> dict[str, tf.Tensor]:
-            x = tf.gather(days.frames, chosen)[None]
+            x = tf.gather(days.frames, tf.reshape(chosen, (-1, size)))
             return {"reconstruction": days.error(G(x, alone=p.warmup_alone)[2], x)}
 
         return Trainer(loss, keras.optimizers.Adam(p.warmup_lr, epsilon=1e-8), G.variables, p.clip_norm).run(
-            stretches(n_days, size, np.random.default_rng(sub_seed(self.seed, "order of days"))),
+            _stretches(n_days, size, p.warmup_batch, np.random.default_rng(sub_seed(self.seed, "order of days"))),
             p.warmup_epochs * each_pass,
             name="warm-up",
             progress=self.progress,
@@ -219,6 +219,16 @@ class Days:
         height, width = self.size
         found[:, :height, :width] = frames[:, :height, :width]
         return found
+
+
+def _stretches(n_days: int, size: int, together: int, shuffle: np.random.Generator) -> Iterator[tf.Tensor]:
+    """Yield the days of some stretches that cover the record, one after another, each pass cut elsewhere."""
+    while True:
+        cut = shuffle.integers(size)
+        starts = np.unique(np.arange(cut - size, n_days, size).clip(0, n_days - size))
+        order = shuffle.permutation(starts)
+        for some in np.split(order, range(together, len(order), together)):
+            yield tf.constant((some[:, None] + np.arange(size)).ravel(), DAY_INDICES.dtype)
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import keras
 import tensorflow as tf
-from keras.initializers import Constant, GlorotUniform, Orthogonal, RandomNormal
+from keras.initializers import Constant, GlorotUniform, Orthogonal
 from keras.layers import Conv2D, Conv2DTranspose, Dense, LayerNormalization, MaxPooling2D, UpSampling2D
 
 from methods.blocks.keras.recurrent import conv_lstm_2d
@@ -41,7 +41,6 @@ class Generator:
         self.blocks = [self._block(below, above) for below, above in pairwise(filters)]
         self.grid = [side // 2 ** (len(filters) - 1) // size for side, size in zip(shape[:2], p.patch, strict=True)]
         self.tile = self._add(Conv2D(F, p.patch, strides=p.patch, kernel_initializer=self.kernel))
-        self.positions = self._add(Positions(seeds(seed, "positions")))
         self.W_q, self.W_kv = self._dense(2 * F, use_bias=False), self._dense(4 * F, use_bias=False)
         self.W_o, self.norm = self._dense(F), self._norm()
         self.embedding, self.embedding_norm = self._dense(D), self._norm()
@@ -80,8 +79,8 @@ class Generator:
         tiles = _each(
             lambda maps: tf.reshape(self.tile(maps), (-1, self.grid[0] * self.grid[1], maps.shape[3])), levels[-1]
         )
-        nodes = self._attend(self.positions(tiles))[:, n : n + time]
-        Z = self.embedding_norm(self.embedding(tf.reduce_mean(nodes, axis=2)))
+        nodes = self._attend(tiles)[:, n : n + time]
+        Z = self.embedding_norm(_each(lambda h: self.embedding(tf.reshape(h, (-1, h.shape[1] * h.shape[2]))), nodes))
         return [level[:, n : n + time] for level in levels], Z
 
     def _attend(self, h: tf.Tensor) -> tf.Tensor:
@@ -91,7 +90,7 @@ class Generator:
         nothing = tf.zeros_like(h[:, :1])
         after = tf.concat([self._messages(Q[0][:, :-1], K_next[:, 1:], V_next[:, 1:]), nothing], axis=1)
         before = tf.concat([nothing, self._messages(Q[1][:, 1:], K_before[:, :-1], V_before[:, :-1])], axis=1)
-        return self.norm(self.W_o(tf.concat([after, before], axis=-1)))
+        return self.norm(self.W_o(tf.concat([after, before], axis=-1)) + h)
 
     def _messages(self, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
         size = q.shape[-1] // self.p.n_heads
@@ -121,28 +120,6 @@ class Generator:
     def _add(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         self.layers.append(layer)
         return layer
-
-
-class Positions(keras.layers.Layer):
-    """A learnt vector for each node, added to its features.
-
-    Parameters
-    ----------
-    seed : keras.random.SeedGenerator
-        Of the first vectors.
-    """
-
-    def __init__(self, seed: keras.random.SeedGenerator) -> None:
-        super().__init__()
-        self.start = RandomNormal(stddev=1.0, seed=seed)
-
-    def build(self, shape: tuple) -> None:
-        """Make a vector for each node of (batch, time, N, F)."""
-        self.places = self.add_weight(shape=shape[2:], initializer=self.start)
-
-    def call(self, h: tf.Tensor) -> tf.Tensor:
-        """Return nodes of the same shape."""
-        return h + self.places
 
 
 class SelfExpression(keras.layers.Layer):

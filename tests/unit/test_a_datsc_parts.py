@@ -11,7 +11,7 @@ from torch import nn
 from methods.a_datsc.adversary import SubspaceJudge
 from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
 from methods.a_datsc.clustering import annealed, balance, ramped, redundancy, tempered
-from methods.a_datsc.graph_attention import BiTGAT, Positions, TemporalTransformer, sinusoids
+from methods.a_datsc.graph_attention import BiTGAT, Embedding, TemporalTransformer, sinusoids
 from methods.a_datsc.self_expression import TemporalSelfExpression, expression_loss
 from methods.a_datsc.sequences import Sequences
 from methods.a_datsc.unet import ChannelNorm, Decoder, Encoder, Patches
@@ -156,12 +156,15 @@ def test_with_itself_a_frame_alone_keeps_its_features():
     torch.testing.assert_close(layer(h), layer.norm(h))
 
 
-def test_only_with_positions_do_nodes_of_equal_content_differ():
-    h = normal(1, 4, 1, 8).expand(1, 4, 3, 8)
-    attention, positions = made(BiTGAT(8, 2, False)), made(Positions(3, 8))
-    alike, apart = attention(h), attention(positions(h))
-    assert (alike - alike[:, :, :1]).abs().max() < 1e-12
-    assert (apart - apart[:, :, :1]).abs().max() > 0.01
+@pytest.mark.parametrize("pooling", ["linear", "mean"])
+def test_only_the_linear_pooling_knows_which_node_is_which(pooling):
+    embedding, h = made(Embedding(3, 4, 6, pooling)), normal(2, 5, 3, 4)
+    z, mixed = embedding(h), embedding(h.flip(2))
+    assert z.shape == (2, 5, 6)
+    np.testing.assert_allclose(z.mean(dim=2).detach(), 0, atol=1e-9)
+    assert torch.allclose(z, mixed) == (pooling == "mean")
+    one = embedding.linear.weight @ (h.flatten(2) if pooling == "linear" else h.mean(dim=2))[1, 2]
+    torch.testing.assert_close(z[1, 2], (one - one.mean()) / (one.var(unbiased=False) + 1e-3).sqrt())
 
 
 def test_transformer_sees_all_frames_and_knows_their_order():
@@ -317,6 +320,20 @@ def test_every_day_is_in_one_window():
     assert [group.tolist() for group in found.groups] == [[[0, 1, 2], [3, 4, 5]], [[6]]]
     assert [group.tolist() for group in days(window=365).groups] == [[list(range(7))]]
     assert found.n_batches == 2
+
+
+@pytest.mark.parametrize(("n_days", "size"), [(7, 3), (7, 7), (7, 1), (12, 4)])
+def test_stretches_are_equally_long_and_cover_the_record(n_days, size, noise):
+    found = days(n_days).stretches(size, 2, noise)
+    for _ in range(5):
+        seen = set()
+        while len(seen) < n_days:
+            batch = next(found)
+            assert batch.shape[1:] == (size,)
+            assert len(batch) <= 2
+            assert (batch.diff(dim=1) == 1).all()
+            seen |= set(batch.flatten().tolist())
+        assert seen == set(range(n_days))
 
 
 def test_grids_are_filled_up_at_the_high_ends_and_padding_is_not_judged():

@@ -32,22 +32,6 @@ def batches(n_days: int, size: int, shuffle: np.random.Generator | None = None) 
             yield from (tf.constant(mixed[i : i + size]) for i in range(0, n_days, size))
 
 
-def stretches(n_days: int, size: int, shuffle: np.random.Generator) -> Iterator[tf.Tensor]:
-    """Yield batches of consecutive days without end, each pass in a new order and cut elsewhere.
-
-    Parameters
-    ----------
-    n_days, size : int
-        Days to share out, and days in a full batch; the first and the last of the record may be in a smaller one.
-    shuffle : numpy Generator
-        Draws the cuts and the order.
-    """
-    days = np.arange(n_days, dtype=np.int32)
-    while True:
-        parts = np.split(days, range(int(shuffle.integers(1, size + 1)), n_days, size))
-        yield from (tf.constant(parts[i]) for i in shuffle.permutation(len(parts)))
-
-
 def sgd(rate: float, momentum: float, decay_steps: int | None = None) -> keras.optimizers.SGD:
     """Return stochastic gradient descent with momentum, its rate divided by 10 after each ``decay_steps``."""
     if decay_steps:
