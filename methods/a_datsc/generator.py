@@ -69,13 +69,13 @@ class ConvGenerator(nn.Module):
         self.bottleneck = kind(D + D * p.expression, F, grid, p.patch)
         self.decoder = Decoder(p.filters, shape[0], p.skips, layer)
 
-    def forward(self, x: Tensor, alone: bool = False) -> Output:
+    def forward(self, x: Tensor, alone: Tensor | None = None) -> Output:
         """Map frames (batch, time, variable, y, x) in [0, 1].
 
         Parameters
         ----------
-        alone : bool
-            Let the decoder know Z alone, without skip connections and without what C adds to the bottleneck.
+        alone : Tensor of bool, shape (batch,), optional
+            Sequences of which the decoder knows Z alone, neither skip connections nor what C adds to the bottleneck.
         """
         x, inner = self._mirrored(x)
         levels = self.encoder(x)
@@ -83,8 +83,7 @@ class ConvGenerator(nn.Module):
         Z = self.embedding(nodes)
         C = self._coefficients(Z)
         top = self.bottleneck(nodes, vectors(Z, C, alone))
-        levels = [torch.zeros_like(level) if alone else level for level in levels]
-        return Output(Z, C, self.decoder(top, [level[:, inner] for level in levels]))
+        return Output(Z, C, self.decoder(top, [unless(alone, level[:, inner]) for level in levels]))
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return Z and C alone."""
@@ -108,11 +107,14 @@ class ConvGenerator(nn.Module):
         return None if self.expression is None else self.expression(Z)
 
 
-def vectors(Z: Tensor, C: Tensor | None, alone: bool) -> Tensor:
+def vectors(Z: Tensor, C: Tensor | None, alone: Tensor | None = None) -> Tensor:
     """Return [z_t || (C Z)_t] of each frame (section 5.1.4), the latter 0 where Z is to stand alone."""
-    if C is None:
-        return Z
-    return torch.cat([Z, torch.zeros_like(Z) if alone else C @ Z], dim=2)
+    return Z if C is None else torch.cat([Z, unless(alone, C @ Z)], dim=2)
+
+
+def unless(alone: Tensor | None, x: Tensor) -> Tensor:
+    """Return ``x`` (batch, ...), with 0 in sequences that are to do without."""
+    return x if alone is None else x.where(~alone.view(-1, *[1] * (x.ndim - 1)), 0)
 
 
 class TabularGenerator(nn.Module):
@@ -138,7 +140,7 @@ class TabularGenerator(nn.Module):
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths[:-1])]
         self.decoder = nn.Sequential(*layers, nn.Linear(widths[-2], n_columns), nn.Sigmoid())
 
-    def forward(self, x: Tensor, alone: bool = False) -> Output:
+    def forward(self, x: Tensor, alone: Tensor | None = None) -> Output:
         """Map frames (batch, time, variable, y, x) in [0, 1]; ``alone`` as in :class:`ConvGenerator`."""
         Z, C = self.embed(x)
         return Output(Z, C, self.decoder(vectors(Z, C, alone)).unflatten(2, self.shape))

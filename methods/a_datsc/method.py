@@ -58,6 +58,7 @@ class Training:
         self.G = TabularGenerator(shape, p) if p.recurrence == "none" else ConvGenerator(shape, p)
         initialise(self.G, glorot_uniform, generator(self.seed, "weights"))
         self.G.to(self.device)
+        self.noise = generator(self.seed, "skip dropout")
         self.D = SubspaceJudge(
             self.k, p.latent, p.rank, n_days=cube.n_days, n_fakes=p.n_fakes, margin=p.margin, real_share=p.real_share,
             noise=generator(self.seed, "alpha"),
@@ -93,7 +94,7 @@ class Training:
         each_pass = ceil(n_days / (size * p.warmup_batch))
 
         def losses(days: Tensor) -> dict[str, Tensor]:
-            made = self.G(self.days.frames[days], alone=p.warmup_alone)
+            made = self.G(self.days.frames[days], self.dropped(days))
             return {"reconstruction": self.days.error(made.frames, days)}
 
         return train(
@@ -162,6 +163,10 @@ class Training:
             players.append(Player(judge, of_D, after=self.D.retract))
         return players
 
+    def dropped(self, days: Tensor) -> Tensor:
+        """Draw the sequences, (batch,), of which the decoder knows Z alone."""
+        return (torch.rand(len(days), generator=self.noise) < self.p.skip_dropout).to(days.device)
+
     def temperature(self, progress: float) -> float:
         """Return tau, high to low."""
         return annealed(self.p.temperature[0], self.p.temperature[1], progress)
@@ -169,7 +174,7 @@ class Training:
     def losses(self, days: Tensor, progress: float) -> dict[str, Tensor]:
         """Return the terms of Eq. 6 for sequences of days, (batch, time)."""
         p = self.p
-        made = self.G(self.days.frames[days])
+        made = self.G(self.days.frames[days], self.dropped(days))
         Z, own = made.Z.flatten(0, 1), days.flatten()
         q = self.head(Z)
         self.q[own] = q.detach().double()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class TemporalSelfExpression(nn.Module):
     """C from queries and keys of the frames, shrunk towards zero, without a diagonal (paper, Eq. 5; form: SENet).
 
-    ``C_ts = shrink((W_q z_t) . (W_k z_s) / D, beta)`` for two frames of one window. The paper leaves the form open but
+    ``C_ts = shrink((W_q z_t) . (W_k z_s) / D, beta) / T`` for two frames of one window of T; so C Z begins no larger than Z. The paper leaves the form open but
     for "a shrinkage operator" and "the diagonal masked"; SENet, which it cites, has C from queries and keys, so that
     the number of weights does not grow with the days.
 
@@ -40,7 +40,7 @@ class TemporalSelfExpression(nn.Module):
         products = self.W_q(Z) @ self.W_k(Z).mT / Z.shape[-1]
         beta = self.log_shrink.exp()
         C = products.sign() * (products.abs() - beta).relu()
-        return C * (1 - torch.eye(Z.shape[1], device=Z.device, dtype=Z.dtype))
+        return C * (1 - torch.eye(Z.shape[1], device=Z.device, dtype=Z.dtype)) / Z.shape[1]
 
 
 def expression_loss(Z: Tensor, C: Tensor, sparsity: float) -> Tensor:

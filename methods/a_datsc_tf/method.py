@@ -45,6 +45,7 @@ class Plugin(Method):
         p = SimpleNamespace(**self.params)
         start()
         days = Days(cube, p)
+        self.noise = tf.random.Generator.from_seed(sub_seed(self.seed, "skip dropout"))
         G = Generator(days.x.shape[2:], p, self.seed)
         embed = tf.function(lambda: G.embed(days.x))
         history = self._warm_up(G, days)
@@ -73,6 +74,10 @@ class Plugin(Method):
             stop_reason="number of epochs reached" if p.joint_epochs else "no steps asked for",
         )
 
+    def _dropped(self, x: tf.Tensor) -> tf.Tensor:
+        """Draw the sequences of which the decoder knows Z alone."""
+        return self.noise.uniform(tf.shape(x)[:1]) < self.params["skip_dropout"]
+
     def _warm_up(self, G: Generator, days: Days) -> dict[str, list[float]]:
         """Train for reconstruction alone."""
         p = SimpleNamespace(**self.params)
@@ -84,7 +89,7 @@ class Plugin(Method):
 
         def loss(chosen: tf.Tensor) -> dict[str, tf.Tensor]:
             x = tf.gather(days.frames, tf.reshape(chosen, (-1, size)))
-            return {"reconstruction": days.error(G(x, alone=p.warmup_alone)[2], x)}
+            return {"reconstruction": days.error(G(x, self._dropped(x))[2], x)}
 
         return Trainer(loss, keras.optimizers.Adam(p.warmup_lr, epsilon=1e-8), G.variables, p.clip_norm).run(
             _stretches(n_days, size, p.warmup_batch, np.random.default_rng(sub_seed(self.seed, "order of days"))),
@@ -109,7 +114,7 @@ class Plugin(Method):
         def loss(_: tf.Tensor) -> dict[str, tf.Tensor]:
             step.assign_add(1.0)
             progress = step / p.joint_epochs
-            Z, C, frames = G(days.x)
+            Z, C, frames = G(days.x, self._dropped(days.x))
             q = head(_flat(Z))
             target = tf.square(q) / tf.reduce_sum(q, axis=0)
             target = tf.stop_gradient(target / tf.reduce_sum(target, axis=1, keepdims=True))

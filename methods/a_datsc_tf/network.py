@@ -53,16 +53,16 @@ class Generator:
         self(tf.zeros((1, 2, *shape)))  # makes the weights
         self.variables = [weight for layer in self.layers for weight in layer.trainable_variables]
 
-    def __call__(self, x: tf.Tensor, alone: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return Z (batch, time, D), C (batch, time, time) and reconstructed frames, of Z ``alone`` or of all."""
+    def __call__(self, x: tf.Tensor, alone: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return Z (batch, time, D), C (batch, time, time) and frames, of Z alone in sequences where ``alone`` is true."""
         levels, Z = self._encode(x)
         C = self.expression(Z)
-        vectors = tf.concat([Z, tf.zeros_like(Z) if alone else C @ Z], axis=2)
+        vectors = tf.concat([Z, _unless(alone, C @ Z)], axis=2)
         drawn = _each(lambda v: tf.reshape(self.draw(v), (-1, *self.grid, self.p.filters[-1])), vectors)
         h = tf.tanh(_each(self.untile, drawn))
         for layer, norm, level in zip(self.ups, self.norms, levels[-2::-1], strict=True):
             up = _each(UpSampling2D(2), h)
-            h = tf.nn.relu(norm(layer(tf.concat([up, tf.zeros_like(level) if alone else level], axis=4))))
+            h = tf.nn.relu(norm(layer(tf.concat([up, _unless(alone, level)], axis=4))))
         return Z, C, tf.sigmoid(_each(self.output, h))
 
     def embed(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -146,7 +146,15 @@ class SelfExpression(keras.layers.Layer):
         """Return C (batch, time, time) of embeddings (batch, time, D)."""
         products = (Z @ self.W_q) @ tf.transpose(Z @ self.W_k, (0, 2, 1)) / Z.shape[-1]
         C = tf.sign(products) * tf.nn.relu(tf.abs(products) - tf.exp(self.log_shrink))
-        return C * (1 - tf.eye(tf.shape(Z)[1]))
+        n = tf.shape(Z)[1]
+        return C * (1 - tf.eye(n)) / tf.cast(n, tf.float32)
+
+
+def _unless(alone: tf.Tensor | None, x: tf.Tensor) -> tf.Tensor:
+    """Return ``x`` (batch, ...), with 0 in sequences that are to do without."""
+    if alone is None:
+        return x
+    return x * tf.reshape(1.0 - tf.cast(alone, tf.float32), (-1, *[1] * (len(x.shape) - 1)))
 
 
 def _each(layer: object, x: tf.Tensor) -> tf.Tensor:

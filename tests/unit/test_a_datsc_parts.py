@@ -216,7 +216,7 @@ def test_coefficients_have_no_diagonal_and_are_shrunk(noise):
     layer, Z = made(TemporalSelfExpression(5, 0.1)), normal(2, 7, 5)
     C = layer(Z)
     products = (Z @ layer.W_q.weight.T) @ (Z @ layer.W_k.weight.T).mT / 5
-    expected = products.detach().sign() * (products.detach().abs() - 0.1).relu()
+    expected = products.detach().sign() * (products.detach().abs() - 0.1).relu() / 7
     for window in range(2):
         np.testing.assert_array_equal(C[window].diagonal().detach(), 0)
         off = ~np.eye(7, dtype=bool)
@@ -225,6 +225,15 @@ def test_coefficients_have_no_diagonal_and_are_shrunk(noise):
     with torch.no_grad():
         layer.log_shrink += 1
     assert (layer(Z) != 0).sum() < (C != 0).sum()
+
+
+def test_days_that_are_alike_begin_as_the_mean_of_each_other():
+    """However many they are; only the shrinkage and the missing day itself take something away."""
+    z = normal(5)
+    z *= 5**0.5 / z.norm()
+    for n in (4, 40):
+        Z = z.expand(1, n, 5)
+        torch.testing.assert_close(made(TemporalSelfExpression(5, 0.1))(Z) @ Z, 0.9 * (n - 1) / n * Z)
 
 
 def test_queries_and_keys_start_equal():
