@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class TemporalSelfExpression(nn.Module):
     """C from queries and keys of the frames, shrunk towards zero, without a diagonal (paper, Eq. 5; form: SENet).
 
-    ``C_ts = shrink((W_q z_t) . (W_k z_s) / D, beta) / T`` for two frames of one window of T; so C Z begins no larger than Z. The paper leaves the form open but
-    for "a shrinkage operator" and "the diagonal masked"; SENet, which it cites, has C from queries and keys, so that
-    the number of weights does not grow with the days.
+    ``C_ts = shrink((W_q z_t) . (W_k z_s) / D, beta) / T`` for two frames of one window of T, so that C Z begins no
+    larger than Z. The paper leaves the form open but for "a shrinkage operator" and "the diagonal masked"; SENet, which
+    it cites, has C from queries and keys, so that the number of weights does not grow with the days.
 
     Parameters
     ----------

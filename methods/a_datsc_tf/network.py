@@ -54,7 +54,7 @@ class Generator:
         self.variables = [weight for layer in self.layers for weight in layer.trainable_variables]
 
     def __call__(self, x: tf.Tensor, alone: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return Z (batch, time, D), C (batch, time, time) and frames, of Z alone in sequences where ``alone`` is true."""
+        """Return Z (batch, time, D), C (batch, time, time) and frames, of Z alone in sequences that are ``alone``."""
         levels, Z = self._encode(x)
         C = self.expression(Z)
         vectors = tf.concat([Z, _unless(alone, C @ Z)], axis=2)
