@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from regimebench import __version__, notes
 from regimebench.aggregate import tables_of
 from regimebench.cube import read_cube
+from regimebench.curves import draw_curves, read_history
 from regimebench.dataset import Cube
 from regimebench.evidence import shown as evidence
 from regimebench.files import replacing
@@ -57,6 +58,7 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
     }
     planted = bool(found.references)
     figures = _figures(results / "figures" / name, settings, cube, best, labels, coast=not planted)
+    curves = _curves(results, name, found, best)
     return {
         "title": settings["title"],
         "facts": _facts(cube, settings),
@@ -65,6 +67,7 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
         "findings": findings,
         "evidence": evidence.tables(findings) if findings else [],
         "figures": [(os.path.relpath(path, base), caption) for path, caption in figures],
+        "curves": [(os.path.relpath(path, base), caption) for path, caption in curves],
         "files": [(os.path.relpath(path, base), path.name) for path in sorted((results / "tables").glob(f"{name}.*"))],
     }
 
@@ -100,6 +103,22 @@ def _figures(
         draw_cluster_means(cube, labels[address], f"{settings['title']}, {address}", path, coast)
         found.append((path, f"{address}: cluster means in physical units, best run by cosine silhouette."))
     return found
+
+
+def _curves(results: Path, dataset: str, found: Results, best: pd.DataFrame) -> list[tuple[Path, str]]:
+    """Draw the curves of training of every row whose method records any, best seed first."""
+    drawn = []
+    for address in (row["address"] for row in found.rows):
+        seeds = found.records.loc[found.records["address"] == address, "seed"].dropna().astype(int).tolist()
+        if address in best.index:
+            seeds.sort(key=lambda seed, first=int(best.loc[address, "seed"]): seed != first)
+        folder = row_folder(results / dataset, address)
+        histories = [history for seed in seeds if (history := read_history(seed_folder(folder, seed)))]
+        if histories:
+            path = results / "figures" / dataset / f"{address.replace('/', '.')}-training.png"
+            draw_curves(histories, f"{found.settings['title']}, {address}", path)
+            drawn.append((path, f"{address}: {len(histories)} seeds; black: the best by cosine silhouette."))
+    return drawn
 
 
 def _facts(cube: Cube, settings: dict[str, Any]) -> str:

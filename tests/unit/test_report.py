@@ -6,7 +6,8 @@ from published_world import make_fields
 
 from regimebench.method_checks import tiny_cube
 from regimebench.preprocess import preprocess
-from regimebench.report import _facts, _figures, best_runs
+from regimebench.records import row_folder, seed_folder
+from regimebench.report import _curves, _facts, _figures, best_runs
 from regimebench.results import Results
 
 ROWS = [{"address": "calendar", "kind": "control"}, {"address": "dec/untrained", "kind": "control"}]
@@ -51,3 +52,23 @@ def test_a_collapsed_run_is_not_drawn_whatever_it_scores(tmp_path):
 def test_the_grid_is_told_from_the_zeros_around_it():
     for variant, shape in (("standard", "5 x 6 cells, "), ("paper", "5 x 6 cells (with zeros to 16 x 16), ")):
         assert f", {shape}" in _facts(preprocess(make_fields(), variant, name="world"), SETTINGS)
+
+
+def test_rows_with_a_history_have_curves_and_the_best_seed_comes_first(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        "regimebench.report.draw_curves", lambda histories, title, path: drawn.update({path: histories})
+    )
+    for seed in (0, 1):
+        folder = seed_folder(row_folder(tmp_path / "toy", "dec_tf"), seed)
+        folder.mkdir(parents=True)
+        np.savez(folder / "fit.npz", labels=np.arange(3), history_loss=np.array([float(seed)]))
+    runs = pd.DataFrame(
+        {"address": ["dec_tf", "dec_tf", "calendar"], "seed": [0, 1, 0], "status": "ok", "message": None}
+    )
+    best = pd.DataFrame({"seed": [1, 0]}, index=["dec_tf", "calendar"])
+    found = Results(SETTINGS, pd.DataFrame(), runs)
+    ((path, caption),) = _curves(tmp_path, "toy", found, best)
+    assert path.name == "dec_tf-training.png"
+    assert "2 seeds" in caption
+    assert [history["loss"].item() for history in drawn[path]] == [1, 0]
