@@ -51,7 +51,6 @@ SUBJECTS: dict[str, dict[str, Callable[[], Pair]]] = {
     **{
         f"DTC, {name}": {
             "small": partial(similarity, name, 5, 9, 1),
-            "147 steps": partial(similarity, name, 13, 147, 1),
             "41 steps, 3 channels": partial(similarity, name, 13, 41, 3),
         }
         for name in SIMILARITIES

@@ -11,6 +11,7 @@ import pandas as pd
 
 from regimebench import notes
 from regimebench.diagnostics import grouped
+from regimebench.evidence.published import Published
 from regimebench.metrics import find, metrics_of
 from regimebench.results import HEADLINE, REFERENCES, Results, best_of, keys, rises, wide
 from regimebench.schema import load_yaml
@@ -109,7 +110,8 @@ def _differences(row: dict[str, Any], ours: pd.Series, published: list[dict[str,
 def _comparison(results: Results, entry: dict[str, Any], best: pd.DataFrame) -> Table:
     printed_metrics = {metric for row in entry["rows"].values() for metric in row}
     metrics = [m.key for m in metrics_of("paper") if PRINTED_AS.get(m.key, m.key) in printed_metrics]
-    rows = []
+    rows, about = [], Published(entry["dataset"])
+    compared = [row["published"] for row in results.rows if row["published"] in entry["rows"]]
     for row in results.rows:
         printed = entry["rows"].get(row["published"])
         if printed is None:
@@ -126,7 +128,7 @@ def _comparison(results: Results, entry: dict[str, Any], best: pd.DataFrame) -> 
         + notes.budget(results.settings),
         header=["method", *(_heading("paper", metric) for metric in metrics)],
         rows=rows,
-        notes=[notes.PADDING] if "variance" in metrics else [],
+        notes=([notes.PADDING] if "variance" in metrics else []) + notes.unlike(entry["source"], compared, about),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from regimebench.alarms import ALARMS
+from regimebench.evidence.inertia import judge_printed
+from regimebench.evidence.published import DIFFERS, Published
 from regimebench.stats import smallest_p
 
 if TYPE_CHECKING:
@@ -96,6 +99,31 @@ def _skipped(rows: dict[str, str]) -> list[str]:
 
 def _rows(n: int) -> str:
     return f"{n} row{'s' * (n > 1)}"
+
+
+def unlike(source: str, printed: Iterable[str], published: Published) -> list[str]:
+    """Return a note on printed rows whose RMSE and CH cannot belong to the data of the others.
+
+    Parameters
+    ----------
+    source : str
+        Where the rows are printed.
+    printed : iterable of str
+        Rows of that table that are shown.
+    published : Published
+        All that is printed about the data set.
+    """
+    common, rows = judge_printed(published)
+    shown = set(printed)
+    named = [row for row in rows if row.status == DIFFERS and row.row in shown and source in row.source.split("; ")]
+    if not named:
+        return []
+    theirs = sum(common) / 2
+    each = "; ".join(f"{row.row} {row.implied:.2f} ({row.note})" for row in named)
+    return [
+        "RMSE and CH of a row together fix the total inertia of its data per day. Most printed rows of these data agree "
+        f"on {theirs:.2f}; not so: {each}."
+    ]
 
 
 def left_out(settings: dict[str, Any], published: list[dict[str, Any]]) -> list[str]:

@@ -15,7 +15,7 @@ from regimebench.evidence.published import AGREES, DIFFERS, NEAR, OPEN, Printed,
 from regimebench.metrics import implied_inertia
 from regimebench.metrics.distances import Points
 
-__all__ = ["CLOSE", "Inertia", "Row", "compare_inertia"]
+__all__ = ["CLOSE", "Inertia", "Row", "compare_inertia", "judge_printed"]
 
 CLOSE = 0.01  # share of the papers' value; a guess at what other hours or another packing of the same file could do
 Interval = tuple[float, float]
@@ -58,17 +58,23 @@ class Inertia:
 def compare_inertia(cube: Cube, published: Published) -> Inertia:
     """Return the total inertia per day of a cube beside what the printed rows imply."""
     ours = float(Points(cube.table).norms.mean())
-    rows = _printed_rows(published, published.name)
-    if "n_days" not in published.facts or not rows:
-        return Inertia(None, None, None, None, ours, OPEN, [])
-    n_days = int(published.facts["n_days"])
-    common = _common(rows, n_days)
-    judged = [_judge(row, n_days, common, _others(published)) for row in rows]
+    common, judged = judge_printed(published)
+    n_days = int(published.facts["n_days"]) if judged else None
     if common is None:
         return Inertia(None, None, None, n_days, ours, OPEN, judged)
     theirs = sum(common) / 2
     status = AGREES if common[0] <= ours <= common[1] else NEAR if abs(ours / theirs - 1) <= CLOSE else DIFFERS
     return Inertia(theirs, *common, n_days, ours, status, judged)
+
+
+def judge_printed(published: Published) -> tuple[Interval | None, list[Row]]:
+    """Return the inertia that most printed rows of a data set allow, and what each row implies; no cube is needed."""
+    rows = _printed_rows(published, published.name)
+    if "n_days" not in published.facts or not rows:
+        return None, []
+    n_days = int(published.facts["n_days"])
+    common = _common(rows, n_days)
+    return common, [_judge(row, n_days, common, _others(published)) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from regimebench import jobs
+from regimebench import jobs, notes
 from regimebench.aggregate import aggregate, tables_of
 from regimebench.config import make_plan
+from regimebench.evidence.published import Published
 from regimebench.metrics import metrics_of
 from regimebench.results import best_of, wide
 
@@ -331,3 +332,14 @@ def test_a_reconstructed_method_is_marked_and_explained(made):
     table = tables_of({**SETTINGS, "rows": rows}, made)[0]
     assert [row[0].text for row in table.rows][:2] == ["alpha", "beta †"]
     assert any(note.startswith("Reconstructed") and "beta" in note for note in table.notes)
+
+
+def test_a_printed_row_that_contradicts_the_others_is_named_beside_ours():
+    """In the A-DATSC paper, RMSE and CH of one row imply other data than those of all other rows (docs/verify.md)."""
+    about = Published("era5")
+    source = "arXiv 2510.18004, Table 1"
+    (note,) = notes.unlike(source, ["a_datsc", "dec", "dsc"], about)
+    assert "agree on 503.18; not so: a_datsc 485.23 (RMSE 13.764 would fit its CH" in note
+    assert notes.unlike(source, ["dec", "dsc"], about) == []
+    assert notes.unlike("another table", ["a_datsc"], about) == []
+    assert notes.unlike(source, ["a_datsc"], Published("toy")) == []

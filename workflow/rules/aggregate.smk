@@ -3,6 +3,7 @@ rule aggregate:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
         printed="published/tables.yaml",
+        facts="published/data.yaml",
         code=jobs.code("aggregate.py"),
     output:
         multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
