@@ -121,7 +121,7 @@ def unlike(source: str, printed: Iterable[str], published: Published) -> list[st
     theirs = sum(common) / 2
     each = "; ".join(f"{row.row} {row.implied:.2f} ({row.note})" for row in named)
     return [
-        "RMSE and CH of a row together fix the total inertia of its data per day. Most printed rows of these data agree "
+        "RMSE and CH together fix the total inertia of its data per day. Most printed rows of these data agree "
         f"on {theirs:.2f}; not so: {each}."
     ]
 
