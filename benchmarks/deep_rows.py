@@ -18,6 +18,9 @@ DTCR = {"max_iter": MANY}
 EXPRESSION_OF_DASC = {"pretrain_steps": 0, "express_steps": MANY, "batch_size": MANY}
 
 
+A_DATSC_YEAR = {"warmup_epochs": 0, "joint_epochs": MANY, "look_every": MANY, "n_init": 1}
+
+
 @dataclass(frozen=True)
 class Row:
     """One training.
@@ -89,7 +92,7 @@ ROWS = (
     _a_datsc(1),
     _a_datsc(4),
     Row("a_datsc", "auto-encoder", {"warmup_epochs": MANY}, least=1),
-    Row("a_datsc", "auto-encoder, gates computed again", {"warmup_epochs": MANY, "recompute": True}, least=1),
+    Row("a_datsc", "a year at once, gates computed again", {**A_DATSC_YEAR, "recompute": True}, least=1),
     Row("a_datsc/cnn_lstm", "auto-encoder", {"warmup_epochs": MANY}, least=1),
     Row("a_datsc/tabular", "auto-encoder", {"warmup_epochs": MANY}),
 )

@@ -7,17 +7,18 @@ from regimebench.checks import check_plugin
 
 OPTIONAL = {"tensorflow"}  # frameworks that `make setup` does not install
 BY_HAND = {"a_datsc_tf"}  # each fit compiles for minutes: python -m regimebench check a_datsc_tf
+IN_BRIEF = {"a_datsc"}  # large grids and thousands of days take it minutes: python -m regimebench check a_datsc
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.addresses()) - BY_HAND))
 def test_method(name):
     """A method whose framework is not installed is checked as far as that goes, and then named as skipped.
 
-    Defaults are checked in full; variants, which run the same code with other values, and twins, which are evidence and
-    never ranked, in brief.
+    Defaults are checked in full, but for those that take minutes; variants, which run the same code with other values,
+    and twins, which are evidence and never ranked, in brief.
     """
     spec = registry.method(name)
-    results = check_plugin(name, thorough="/" not in name and spec.kind != "twin")
+    results = check_plugin(name, thorough="/" not in name and spec.kind != "twin" and name not in IN_BRIEF)
     lacking = spec.lacks() if spec.framework in OPTIONAL else None
     expected = [f"not run: {lacking}"] if lacking else []
     assert [result.message for result in results if result.skipped] == expected
