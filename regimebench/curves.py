@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from regimebench.records import FIT
 
@@ -56,6 +57,8 @@ def draw_curves(histories: Sequence[Mapping[str, np.ndarray]], title: str, path:
                 axis.plot(np.arange(1, len(values) + 1), values, linewidth=1, marker="." * (len(values) == 1), **shade)
         axis.set_title(name.replace("_", " "), fontsize=8)
         axis.tick_params(labelsize=7)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        axis.yaxis.get_offset_text().set_fontsize(7)
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes.flat[len(shown) :]:
         axis.set_visible(False)

@@ -206,7 +206,7 @@ class Training:
         if C is not None:
             C = C.cpu().numpy()
             spectral, controls = labelings(C, cube.table, self.k, self.seed)
-            others = {"spectral": spectral, **controls}
+            others = {"spectral": spectral}  # the controls are of labels that come from C
             if p.refine:
                 labels, others = spectral, {"argmax": labels, **controls}
         return Fit(

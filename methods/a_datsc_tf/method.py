@@ -67,7 +67,7 @@ class Plugin(Method):
             embedding=Z,
             self_expression=C,
             reconstruction=days.on_the_grid_of(cube, tf.function(lambda: _flat(G(days.x)[2]))().numpy()),
-            other_labels={"argmax": argmax, **controls} if p.refine else {"spectral": spectral, **controls},
+            other_labels={"argmax": argmax, **controls} if p.refine else {"spectral": spectral},
             history=history,
             n_parameters=sum(int(np.prod(weight.shape)) for weight in trained),
             epochs=p.warmup_epochs + p.joint_epochs,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import method_cubes
 import numpy as np
 import pytest
 import torch
-from method_cubes import fit, padded, planted
+from method_cubes import padded, planted
 
 from methods.a_datsc.clustering import balance
 from methods.a_datsc.generator import TabularGenerator
@@ -13,6 +14,7 @@ from methods.a_datsc.method import Plugin, Training
 from regimebench import registry
 
 ADDRESSES = registry.variants("a_datsc")
+SHORT = {"warmup_epochs": 2}
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +22,15 @@ def days():
     return planted(n_days=24, n_clusters=3)[0]
 
 
+def fit(address, cube, **values):
+    """Return a fit with smoke parameters and hardly any warm-up: labels need not be good here."""
+    return method_cubes.fit(address, cube, **(SHORT | values))
+
+
 def training(cube, address="a_datsc", **options) -> Training:
     """Return a fit that has been warmed up and has centres and bases."""
     spec = registry.method(address)
-    plugin = Plugin(n_clusters=3, seed=0, **{**spec.parameters, **spec.smoke, **options})
+    plugin = Plugin(n_clusters=3, seed=0, **{**spec.parameters, **spec.smoke, **SHORT, **options})
     found = Training(plugin, cube)
     found.warm_up()
     found.start()
@@ -94,7 +101,7 @@ def test_what_a_fit_returns(days):
     assert found.embedding.shape == (n, 8)
     assert found.self_expression.shape == (n, n)
     assert found.reconstruction.shape == days.values.shape
-    assert set(found.other_labels) == {"spectral", "plain_cut", "raw_data"}
+    assert set(found.other_labels) == {"spectral"}
     terms = {"reconstruction", "kl", "balance", "redundancy", "self_expression", "adversarial"}
     of_D = {"discriminator", "skewness", "overlap"}
     looks = {"labels_changed", "embedding_norm", "temperature", *(f"share_of_cluster_{k}" for k in range(3))}
@@ -111,6 +118,7 @@ def test_refined_labels_are_the_spectral_ones(days):
     refined = fit("a_datsc/spectral", days, n_clusters=3)
     np.testing.assert_array_equal(refined.labels, plain.other_labels["spectral"])
     np.testing.assert_array_equal(refined.other_labels["argmax"], plain.labels)
+    assert set(refined.other_labels) == {"argmax", "plain_cut", "raw_data"}
 
 
 @pytest.mark.parametrize(("window", "related"), [(10, False), (24, True), (365, True), (None, True)])
