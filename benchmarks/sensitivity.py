@@ -149,7 +149,7 @@ def run(name: str, parameter: str, value: str, seed: int) -> dict[str, Any]:
         "seconds": seconds,
         "weights": fit.n_parameters,
         **{curve: fit.history[curve][-1] for curve in ENDS if fit.history.get(curve)},
-        "labels": "-" + "".join(map(str, fit.labels)),  # the dash keeps pandas from reading a number
+        "labels": " ".join(map(str, fit.labels)),
     }
 
 
@@ -228,7 +228,7 @@ def table(runs: pd.DataFrame, sweep: Sweep) -> str:
 def between(runs: pd.DataFrame) -> str:
     """Return how far the labels of two fits agree, mean over the pairs."""
     pairs = list(combinations(runs["labels"].dropna() if "labels" in runs else [], 2))
-    return f"{np.mean([adjusted_rand_score(list(one), list(other)) for one, other in pairs]):.2f}" if pairs else ""
+    return f"{np.mean([adjusted_rand_score(one.split(), other.split()) for one, other in pairs]):.2f}" if pairs else ""
 
 
 def _range(values: pd.Series) -> str:
