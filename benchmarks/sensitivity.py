@@ -37,11 +37,7 @@ from regimebench.schema import load_yaml
 
 SWEEPS = Path(__file__).parent / "sweeps"
 KEY = ["parameter", "value", "seed"]
-DRAWN = {
-    "ari": "adjusted Rand index",
-    "outside": "energy outside own subspace / of random clusters",
-    "seconds": "CPU seconds",
-}
+DRAWN = {"ari": "ARI", "outside": "outside", "seconds": "CPU s"}
 HEAD = {
     "ari": "ARI",
     "outside": "outside",
@@ -66,7 +62,7 @@ for clusters of the same sizes drawn at random; below 1 there is evidence of sub
 labels of two fits agree (ARI; mean over pairs). L_D, the discriminator's hinge, and the share of labels that changed
 are the last values of the curves of training. s: CPU seconds. Weights: trainable parameters.
 
-![The same as a figure](sensitivity-{name}.png)
+![ARI, energy outside and CPU seconds: a dot per seed, a line of medians, grey the usual value](sensitivity-{name}.png)
 
 {table}
 """
@@ -258,10 +254,11 @@ def figure(runs: pd.DataFrame, sweep: Sweep) -> Figure:
                 axes.axvline(place, color="0.85", linewidth=8, zorder=0)
             axes.set_xticks(places, [str(value).replace(" ", "") for value in values], rotation=40, ha="right")
             axes.spines[["top", "right"]].set_visible(False)
-            axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
             if j == 0:
-                axes.set_ylabel(title, fontsize=8, wrap=True)
+                axes.set_ylabel(title)
         grid[0, j].set_title(parameter, fontsize=9)
+    for axes in grid[:, 0]:  # the others of a row share its scale, once all are drawn
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     for axes in grid[:-1].flat:
         axes.set_xticklabels([])
     return made
