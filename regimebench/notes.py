@@ -141,6 +141,15 @@ def left_out(settings: dict[str, Any], published: list[dict[str, Any]]) -> list[
     return [f"Not set beside ours, because printed for another k: {'; '.join(others)}."] if others else []
 
 
+def practical(rope: float) -> str:
+    """Return what the column on practical differences holds."""
+    return (
+        "Practically: how probable it is that the row is better than ref., equivalent, and worse, "
+        "where a difference of "
+        f"{rope:g} or less between two runs is no difference (Bayesian; docs/statistics.md)."
+    )
+
+
 def test(title: str, found: MetricStudy, reference: str | None, twins: bool) -> str:
     """Return what column p holds, and what it cannot show."""
     tested = found.pairs["p"].notna()

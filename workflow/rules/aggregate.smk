@@ -2,6 +2,8 @@ rule aggregate:
     input:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
+        agreement=f"{RESULTS}/{{dataset}}/agreement.csv",
+        shifted=f"{RESULTS}/{{dataset}}/shifted.csv",
         printed="published/tables.yaml",
         facts="published/data.yaml",
         code=jobs.code("aggregate.py"),
@@ -23,7 +25,7 @@ rule aggregate:
         tables=subpath(output[0], parent=True),
     shell:
         "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores} --runs {input.runs}"
-        " --printed {input.printed} --tables {params.tables} > {log} 2>&1"
+        " --agreement {input.agreement} --shifted {input.shifted} --printed {input.printed} --tables {params.tables} > {log} 2>&1"
 
 
 # Planted data have a third table, which compares with the truth.
