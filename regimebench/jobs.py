@@ -140,6 +140,7 @@ def table_settings(plan: Plan, dataset: str) -> dict[str, Any]:
                 "twin_of": method.spec.twin_of,
                 "fidelity": method.spec.fidelity,
                 "deterministic": method.spec.deterministic,
+                "pairing": method.spec.pairing,
                 "published": method.spec.published,
                 "seeds": len(method.seeds),
             }
