@@ -179,6 +179,14 @@ def aggregate(
 
 
 @app.command(rich_help_panel=STAGES)
+def across(settings: Text, tables: File) -> None:
+    """Write the tables over all data sets."""
+    from regimebench.across import over_data_sets
+
+    over_data_sets(json.loads(settings), tables)
+
+
+@app.command(rich_help_panel=STAGES)
 def report(settings: Text, page: File) -> None:
     """Draw figures and write the report page."""
     from regimebench import report as stage

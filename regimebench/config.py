@@ -15,7 +15,7 @@ from regimebench.sources import ROOT
 
 TYPES = {"plugin": str, "params": (dict, type(None))}
 # Folders of the results that hold something else than one data set.
-RESERVED = ("benchmarks", "figures", "logs", "report", "tables", "truth")
+RESERVED = ("across", "benchmarks", "figures", "logs", "report", "tables", "truth")
 PUBLISHED = ROOT / "published" / "data.yaml"  # one key for each data set of the papers
 WORDS = {"all": None, "defaults": 1}  # how many rows of each plugin a word in place of a list of methods stands for
 DEFAULTS = {"results": "results", "n_clusters": 7, "seeds": 20, "budget": "full", "retry_failed": False, "shifts": 0}

@@ -31,6 +31,12 @@ TESTS = (
     "Tests: mann-whitney, both rows draw seeds of their own; signed-rank, seeds are paired; sign, the seeds of one row "
     "against the one score of a deterministic row; none, two scores without noise."
 )
+DATA_SETS = "Surrogates and days without a season are no data sets of their own and are left out here."
+SCALES = (
+    "Changed days are scaled to [0, 1] column by column like all others, so RMSE, Variance and ICD are in other units "
+    "there: read the excess of Silhouette, DB and CH."
+)
+ONE_SURROGATE = "The test is about seeds on one surrogate; that another surrogate gives the same is another question."
 PADDING = (
     "The printed variances are of zero-padded arrays in some rows (near 0.10 on ERA5) and of unpadded ones in others "
     "(near 0.045), so each is set beside both of ours."

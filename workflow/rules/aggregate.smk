@@ -38,3 +38,24 @@ use rule aggregate as aggregate_planted with:
         multiext(f"{RESULTS}/tables/{{dataset}}.truth", ".md", ".tex", ".csv"),
     wildcard_constraints:
         dataset=jobs.pattern(PLAN.planted()),
+
+
+# Several data sets side by side, as far as their number allows, and real days beside changed ones.
+rule across:
+    input:
+        scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
+        runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
+        code=jobs.code("across.py"),
+    output:
+        multiext(f"{RESULTS}/tables/across", ".md", ".tex", ".csv"),
+    log:
+        f"{RESULTS}/logs/across.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/across.jsonl"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=jobs.text(jobs.report_settings(PLAN)),
+        tables=subpath(output[0], parent=True),
+    shell:
+        "python -m regimebench across --settings {params.settings:q} --tables {params.tables} > {log} 2>&1"
