@@ -24,8 +24,8 @@ from regimebench.stats.study import _ranks
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics-validity.md"
 SIZES = (3, 5, 12, 20)
-REPEATS = 8_000
-FEWER = 800  # repeats of what takes milliseconds
+REPEATS = 4_000
+FEWER = 400  # repeats of what takes milliseconds
 RNG = np.random.default_rng(0)
 Draw = Callable[[tuple[int, ...]], np.ndarray]
 

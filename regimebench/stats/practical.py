@@ -75,10 +75,10 @@ def signed_rank_posterior(differences: np.ndarray, rope: float, draws: int = 50_
     """Return how probable it is that one method is better, equivalent or worse, from one difference per data set.
 
     The Bayesian signed-rank test (Benavoli et al. 2017): weights of the data sets from a Dirichlet distribution with a
-    prior data set of weight 0.6 without a difference; which region has most of the pairwise means of differences.
+    prior data set of weight 0.5 without a difference; which region has most of the pairwise means of differences.
     """
     z = np.concatenate([[0.0], differences])
-    concentration = np.concatenate([[0.6], np.ones(len(differences))])
+    concentration = np.concatenate([[0.5], np.ones(len(differences))])
     weights = np.random.default_rng(SEED).dirichlet(concentration, draws)
     means = (z[:, None] + z) / 2
     better = ((weights @ (means > rope)) * weights).sum(axis=1)
