@@ -68,7 +68,9 @@ def aggregate(
 def tables_of(settings: dict[str, Any], folder: Path) -> list[Table]:
     """Return the same tables for the report, from the data set's results folder."""
     results = Results.read(settings, folder / "scores.csv", folder / "runs.csv")
-    built = _build(results, study(results), PRINTED, folder / "agreement.csv", folder / "shifted.csv")
+    made = folder.parent / "tables" / f"{settings['dataset']}.statistics.json"
+    found = Study.read(made) if made.is_file() else study(results)
+    built = _build(results, found, PRINTED, folder / "agreement.csv", folder / "shifted.csv")
     return [table for made, _ in built.values() for table in made]
 
 

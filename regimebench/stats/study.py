@@ -13,6 +13,7 @@ import pandas as pd
 
 from regimebench.files import replacing
 from regimebench.metrics import PROTOCOLS, find, metrics_of
+from regimebench.schema import InvalidFile
 from regimebench.stats.letters import letters
 from regimebench.stats.location import interquartile_mean, iqm_interval
 from regimebench.stats.omnibus import omnibus
@@ -136,20 +137,29 @@ class Study:
 
     @classmethod
     def read(cls, path: Path) -> Study:
-        """Return what :meth:`write` wrote."""
+        """Return what :meth:`write` wrote; null is NaN again.
+
+        Raises
+        ------
+        InvalidFile
+            If the file has another version.
+        """
         document = json.loads(path.read_text())
+        if document.get("schema_version") != VERSION:
+            text = f"schema_version is {document.get('schema_version')!r}; {VERSION} is required: run aggregate again"
+            raise InvalidFile(str(path), [text])
         metrics = {
             key: MetricStudy(
-                each["omnibus"],
-                pd.DataFrame(each["summary"]).set_index("address"),
-                pd.DataFrame(each["pairs"]),
+                _defined(each["omnibus"]),
+                _frame(each["summary"]).set_index("address"),
+                _frame(each["pairs"]),
                 each["profile"],
-                pd.DataFrame(each["practical"]),
+                _frame(each["practical"]),
             )
             for key, each in document["metrics"].items()
         }
-        ranking = {protocol: pd.DataFrame(table) for protocol, table in document["truth_ranking"].items()}
-        return cls(document["dataset"], metrics, document["redundancy"], ranking)
+        ranking = {protocol: _frame(table) for protocol, table in document["truth_ranking"].items()}
+        return cls(document["dataset"], metrics, _defined(document["redundancy"]), ranking)
 
 
 def study(results: Results) -> Study:
@@ -248,6 +258,22 @@ def _beaten(pairs: pd.DataFrame, names: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
     return {str(name): [_plain(value) for value in table[name]] for name in table}
+
+
+def _frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
+    """Return a table in which columns without any text are numbers, also where all of them are undefined."""
+    table = pd.DataFrame(columns)
+    for name in table:
+        if table[name].dtype.kind == "O" and not table[name].map(lambda value: isinstance(value, str | bool)).any():
+            table[name] = table[name].astype(float)
+    return table
+
+
+def _defined(value: Any) -> Any:
+    """Return a dictionary with NaN where JSON has null."""
+    if isinstance(value, dict):
+        return {key: _defined(each) for key, each in value.items()}
+    return float("nan") if value is None else value
 
 
 def _plain(value: Any) -> Any:

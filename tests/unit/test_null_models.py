@@ -30,7 +30,9 @@ def year(n=DAYS, season=1.0):
     span[0, 0, 0] = span[0, 1, 0] = 0
     scaled = np.where(span > 0, (values - low) / np.where(span > 0, span, 1), 0).astype(np.float32)
     days = np.datetime64("2001-01-01") + np.arange(n)
-    return Cube(scaled, mask, days, np.arange(3.0), np.arange(4.0), ("a", "b"), ("K", "Pa"), low, span, {"dataset": "x"})
+    return Cube(
+        scaled, mask, days, np.arange(3.0), np.arange(4.0), ("a", "b"), ("K", "Pa"), low, span, {"dataset": "x"}
+    )
 
 
 def physical(cube):

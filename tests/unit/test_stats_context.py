@@ -98,7 +98,9 @@ def test_a_metric_that_follows_the_truth_is_told_from_one_that_does_not():
     assert found.at["silhouette", "first"] == "r0"
     assert found.at["silhouette", "agreement"] == found.at["silhouette", "best"] == 1
     assert found.at["silhouette", "low"] > found.at["noise", "low"]
-    correlations = [spearmanr(table.loc[r, "silhouette"], truth.loc[r]).statistic for r in ("r1", "r2", "r3", "r4", "r5")]
+    correlations = [
+        spearmanr(table.loc[r, "silhouette"], truth.loc[r]).statistic for r in ("r1", "r2", "r3", "r4", "r5")
+    ]
     assert found.at["silhouette", "within"] == pytest.approx(np.mean(correlations))
 
 
