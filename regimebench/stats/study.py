@@ -31,6 +31,7 @@ __all__ = ["MetricStudy", "Study", "study"]
 VERSION = 1
 TRUTH = "ari"  # agreement with the truth that internal metrics are held against
 DIGITS = 6
+AT_MOST_ONE = ("silhouette", "silhouette_cosine", "ari", "nmi", "accuracy")  # where an interval ends at 1
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,7 @@ def _summary(each: Samples, pairs: pd.DataFrame) -> pd.DataFrame:
     for row, _ in enumerate(each.addresses):
         values = each.values(row)
         low, high = (np.nan, np.nan) if each.deterministic[row] else iqm_interval(values)
+        high = min(high, 1.0) if each.metric in AT_MOST_ONE else high
         q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75]) if values.size else [np.nan] * 3
         numbers = {"median": median, "q1": q1, "q3": q3, "iqm": interquartile_mean(values)}
         rows.append(numbers | {"iqm_low": low, "iqm_high": high})
