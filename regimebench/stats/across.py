@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import studentized_range, t
 
 from regimebench.stats.exact import signed_rank_p, smallest_sign_p
-from regimebench.stats.location import interquartile_mean
+from regimebench.stats.location import interquartile_mean, iqm_of
 from regimebench.stats.pairwise import ALPHA, holm
 from regimebench.stats.practical import ROPE, signed_rank_posterior
 
@@ -48,8 +49,6 @@ class Across:
 
 def nemenyi_difference(rows: int, sets: int) -> float:
     """Return the critical difference of mean ranks of Nemenyi's test at 5 % (Demsar 2006)."""
-    from scipy.stats import studentized_range
-
     q = studentized_range.ppf(1 - ALPHA, rows, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(rows * (rows + 1) / (6 * sets)))
 
@@ -81,7 +80,7 @@ def iqm_over_data_sets(scores: Sequence[np.ndarray]) -> tuple[float, float, floa
 
     Stratified bootstrap (Agarwal et al. 2021): runs are drawn within each data set, so that the interval is about
     seeds on these data sets, not about others. Deviations are widened by sqrt(n / (n - 1)), n the runs of a data set,
-    by which a bootstrap of few runs is too narrow.
+    by which a bootstrap of few runs is too narrow, and Student's t gives the quantile, as within a data set.
 
     Parameters
     ----------
@@ -91,10 +90,9 @@ def iqm_over_data_sets(scores: Sequence[np.ndarray]) -> tuple[float, float, floa
     rng = np.random.default_rng(SEED)
     middle = interquartile_mean(np.concatenate(scores))
     drawn = np.concatenate([_widened(rng, each) for each in scores], axis=1)
-    cut = int(0.25 * drawn.shape[1])
-    means = np.sort(drawn, axis=1)[:, cut : drawn.shape[1] - cut].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return middle, float(low), float(high)
+    degrees = max(1, sum(len(each) - 1 for each in scores))
+    half = float(t.ppf(0.975, degrees) * iqm_of(drawn).std(ddof=1))
+    return middle, middle - half, middle + half
 
 
 def _widened(rng: np.random.Generator, runs: np.ndarray) -> np.ndarray:
