@@ -96,7 +96,9 @@ def test_unfinished_files_are_made_again_and_one_failure_does_not_stop_the_rest(
         ("preprocess.py", {"regimebench/preprocess.py", "regimebench/fields.py", "regimebench/cube.py"}),
         ("verify.py", {"regimebench/verify.py", "regimebench/evidence/labels.py", "regimebench/metrics/score.py"}),
         ("evaluate.py", {"regimebench/evaluate.py", "regimebench/metrics/__init__.py", "regimebench/records.py"}),
-        ("aggregate.py", {"regimebench/aggregate.py", "regimebench/tables.py", "regimebench/stats/__init__.py"}),
+        ("aggregate.py", {"regimebench/aggregate.py", "regimebench/tables.py", "regimebench/stats/study.py"}),
+        ("across.py", {"regimebench/across.py", "regimebench/stats/across.py"}),
+        ("derived.py", {"regimebench/derived.py", "regimebench/cube.py"}),
         ("report.py", {"regimebench/report.py", "regimebench/maps.py", "regimebench/aggregate.py"}),
     ],
 )
