@@ -291,7 +291,8 @@ Simulated rates under the null hypothesis, all rows alike:
 
 What lies below 4 % is the discreteness above (Mann-Whitney at 5 runs and fewer, the signed-rank test at 12 and fewer,
 and with zero differences, the sign test at 12 and fewer): these tests are conservative, and nothing is done about it,
-because a less conservative one would reject too often. The row of unequal spread is no false positive of the hypothesis that is
+because a less conservative one would reject too often. The row of unequal spread is no false positive of the
+hypothesis that is
 tested, equal distributions; it shows that a small p alone does not say that one row is usually better, which the
 interval of the probability of superiority does. Over all pairs Holm's correction keeps the rate of any false claim
 at or below 5 %; the pairs are not independent, which makes it conservative. When all rows are alike, the ranks hold
