@@ -108,11 +108,12 @@ def truth_ranking(scores: Oriented, truth: pd.Series, resamples: int = 1_000, se
     runs = scores.runs.loc[truth.index]
     rows, medians = scores.medians, truth.groupby(level="address").median()
     rows, medians = rows.loc[rows.index.isin(medians.index)], medians.reindex(rows.index).dropna()
-    draws = np.random.default_rng(seed).integers(0, max(1, len(rows)), (resamples, len(rows)))
+    size = max(1, len(rows))
+    counts = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples).astype(float)
     found, within = [], _within(runs, truth)
     for metric in runs:
         column = rows[metric].to_numpy()
-        tau, low, high = _tau_interval(column, medians.to_numpy(), draws)
+        tau, low, high = _tau_interval(column, medians.to_numpy(), counts)
         first = rows[metric].idxmax() if len(rows) else ""
         found.append(
             {
@@ -130,12 +131,11 @@ def truth_ranking(scores: Oriented, truth: pd.Series, resamples: int = 1_000, se
     return pd.DataFrame(found)
 
 
-def _tau_interval(a: np.ndarray, b: np.ndarray, draws: np.ndarray) -> tuple[float, float, float]:
+def _tau_interval(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> tuple[float, float, float]:
     """Return Kendall's tau-b and its interval from rows drawn with replacement; a row makes no pair with itself."""
     if len(a) < MIN_ROWS:
         return float("nan"), float("nan"), float("nan")
     signs = np.sign(np.subtract.outer(a, a)), np.sign(np.subtract.outer(b, b))
-    counts = np.apply_along_axis(np.bincount, 1, draws, minlength=len(a)).astype(float)
     concordant, of_a, of_b = (
         np.einsum("ri,ij,rj->r", counts, each, counts, optimize=True)
         for each in (signs[0] * signs[1], signs[0] ** 2, signs[1] ** 2)
