@@ -6,6 +6,7 @@ from method_cubes import planted
 
 from regimebench import jobs, registry
 from regimebench.config import make_plan
+from regimebench.declarations import inconsistencies
 
 PAIRED = [name for name in registry.folders("methods") if registry.method(name).meta.get("paired")]
 PRE_TRAINING = "autoencoder"  # the error of reconstruction that all of them log while they are pre-trained
@@ -30,6 +31,12 @@ def test_paired_rows_share_their_pre_training(name):
 
 def test_some_plugin_has_paired_rows():
     assert "dec" in PAIRED
+
+
+def test_a_paired_row_that_does_not_exist_is_named():
+    meta = {"parameters": {}, "variants": {"wide": {}}, "paired": ["default", "wode"]}
+    (text,) = inconsistencies(meta)
+    assert text == "paired: no variant is called 'wode'; known: default, wide"
 
 
 def test_tables_know_which_rows_are_paired():
