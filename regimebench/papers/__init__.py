@@ -1,1 +1,1 @@
-"""The papers' printed tables beside ours: how they are printed, what of them is reproduced, and files in four formats."""
+"""The printed tables of the papers beside ours: how they are printed, and what of them is reproduced."""

@@ -1,4 +1,4 @@
-"""Every printed number beside every row of ours that stands for it: one record each, from which all formats are made."""
+"""Every printed number beside every row of ours that stands for it: one record each, for all formats."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from regimebench.evidence.published import Printed
 from regimebench.evidence.verdict import OTHER
@@ -30,8 +31,8 @@ COSTS = ("seconds", "n_parameters")
 class Compared:
     """One printed number beside one row of ours; the numbers are NaN where there is none.
 
-    ``best`` is the value of the run that the paper would have chosen, of highest cosine silhouette, ``low`` and ``high``
-    the interval of the verdict, ``proposed`` and ``control`` the significance marks.
+    ``best`` is the value of the run that the paper would have chosen, that of highest cosine silhouette; ``low`` and
+    ``high`` the interval of the verdict; ``proposed`` and ``control`` the significance marks.
     """
 
     table: str
@@ -107,19 +108,27 @@ class Ours:
         return {row["address"]: row for row in self.results.rows}
 
     @cached_property
-    def best(self) -> Any:
-        """The run of highest cosine silhouette of each address."""
-        return best_of(self.results.scores("paper"))
+    def scores(self) -> pd.DataFrame:
+        """Scores of the ok runs by address and seed, one column per metric."""
+        return self.results.scores("paper")
 
     @cached_property
-    def costs(self) -> Any:
+    def best(self) -> pd.DataFrame:
+        """The run of highest cosine silhouette of each address."""
+        return best_of(self.scores)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
         """Median seconds and number of parameters of the ok runs, by address."""
         return self.results.ok.groupby("address")[list(COSTS)].median()
 
-    def samples(self, definition: str) -> dict[str, np.ndarray]:
-        """Return the finite values of a metric over the ok runs, by address."""
-        column = self.results.scores("paper")[definition].dropna()
-        return {address: group.to_numpy() for address, group in column.groupby(level="address")}
+    @cached_property
+    def samples(self) -> dict[str, dict[str, np.ndarray]]:
+        """The finite values over the ok runs, by metric and address."""
+        return {
+            metric: {a: group.dropna().to_numpy() for a, group in column.groupby(level="address")}
+            for metric, column in self.scores.items()
+        }
 
 
 def read_ours(settings: dict[str, Any]) -> dict[str, Ours]:
@@ -150,7 +159,7 @@ def _compare_part(layout: Layout, part: Part, ours: Ours | None) -> Iterator[Com
 
 def _tests(layout: Layout, metric: str, ours: Ours) -> tuple[Against, Against]:
     """Return the tests against the proposed method and against the best control."""
-    samples, rises_here = ours.samples(metric), rises("paper", metric)
+    samples, rises_here = ours.samples[metric], rises("paper", metric)
     rows = [address for key in layout.methods for _, address in ours.readings(key)]
     proposed = next((address for _, address in ours.readings(layout.proposed)), None)
     controls = [row["address"] for row in ours.results.rows if row["kind"] == "control"]
@@ -210,7 +219,7 @@ def _values(ours: Ours | None, address: str | None, metric: str, printed: Printe
     definitions = DEFINITIONS.get(metric, (metric,))
     if ours is None or address is None:
         return definitions[0], np.array([])
-    values = {name: ours.samples(name).get(address, np.array([])) for name in definitions}
+    values = {name: ours.samples[name].get(address, np.array([])) for name in definitions}
     known = {name: abs(np.median(each) - printed.value) for name, each in values.items() if each.size}
     name = min(known, key=known.__getitem__) if known else definitions[0]
     return name, values[name]

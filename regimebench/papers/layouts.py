@@ -130,7 +130,7 @@ def _part(part: dict[str, Any], table: dict[str, Any]) -> Part:
         title=part["title"],
         n_clusters=int(table["n_clusters"]),
         protocol=table["protocol"],
-        numbers={(row, metric): Printed(text) for row, cells in table["rows"].items() for metric, text in cells.items()},
+        numbers={(row, metric): Printed(text) for row, each in table["rows"].items() for metric, text in each.items()},
         emphasis={(row, metric): face for face in ("bold", "italic") for row, metric in part.get(face, [])},
     )
 
