@@ -160,6 +160,14 @@ def aggregate(settings: Text, scores: File, runs: File, printed: File, tables: F
 
 
 @app.command(rich_help_panel=STAGES)
+def paper_tables(settings: Text, tables: File) -> None:
+    """Write the papers' tables, regenerated."""
+    from regimebench import paper_tables as stage
+
+    stage.paper_tables(json.loads(settings), tables)
+
+
+@app.command(rich_help_panel=STAGES)
 def report(settings: Text, page: File) -> None:
     """Draw figures and write the report page."""
     from regimebench import report as stage

@@ -73,8 +73,8 @@ def judge_printed(published: Published) -> tuple[Interval | None, list[Row]]:
     if "n_days" not in published.facts or not rows:
         return None, []
     n_days = int(published.facts["n_days"])
-    common = _common(rows, n_days)
-    return common, [_judge(row, n_days, common, _others(published)) for row in rows]
+    common, others = _common(rows, n_days), _others(published)
+    return common, [_judge(row, n_days, common, others) for row in rows]
 
 
 @dataclass(frozen=True)

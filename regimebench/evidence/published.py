@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,11 @@ class Published:
 def _texts(path: Path) -> Any:
     """Return a YAML file with every number as the text it is written with."""
     try:
-        return yaml.load(path.read_text(), Loader=yaml.BaseLoader)
+        return _parsed(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read ({error}); it belongs to the project, restore it") from error
+
+
+@cache  # the same few files are asked for again and again, and take a good part of a second each
+def _parsed(text: str) -> Any:
+    return yaml.load(text, Loader=yaml.BaseLoader)

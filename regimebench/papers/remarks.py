@@ -31,10 +31,11 @@ def legend(layout: Layout) -> list[str]:
         "quartiles over all ok runs; metrics as the authors' published code computes them (docs/metrics.md).",
         f"{symbols}.",
         "Could print: the number, one unit of its last digit to each side, touches the interval that holds the best "
-        f"and the worst of {layout.best_of or BEST_OF} further runs with 95 %, if runs scatter normally; a deterministic "
-        f"method must give the number itself; one with seeds needs {MIN_RUNS} ok runs (docs/paper-tables.md).",
+        f"and the worst of {layout.best_of or BEST_OF} further runs with 95 % if runs scatter normally; a "
+        f"deterministic method must give the number itself, one with seeds needs {MIN_RUNS} ok runs "
+        "(docs/paper-tables.md).",
         f"+p, −p: better or worse than the proposed method; +c, −c: than the best control; two-sided Mann-Whitney test "
-        f"over all seeds, Holm-corrected within the metric and data set, at {ALPHA:.0%}.",
+        f"over all seeds, Holm-corrected within the metric and data set, at {ALPHA * 100:g} %.",
     ]
 
 
