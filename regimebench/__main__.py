@@ -168,6 +168,14 @@ def paper_tables(settings: Text, tables: File) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
+def choose_k(settings: Text, cube: File, tables: File, figures: File) -> None:
+    """Write what k-means gives over the number of clusters."""
+    from regimebench import choose_k as stage
+
+    stage.choose_k(json.loads(settings), cube, tables, figures)
+
+
+@app.command(rich_help_panel=STAGES)
 def report(settings: Text, page: File) -> None:
     """Draw figures and write the report page."""
     from regimebench import report as stage

@@ -173,9 +173,21 @@ def paper_settings(plan: Plan) -> dict[str, Any]:
     return {"results": plan.results.as_posix(), "budget": plan.budget, "rows": rows, "datasets": kept}
 
 
-def paper_table_files(plan: Plan) -> list[str]:
-    """Return the Markdown files of the papers' tables."""
-    return [f"{plan.results.as_posix()}/tables/paper.{layout.id}.md" for layout in read_layouts()]
+def k_settings(plan: Plan, dataset: str) -> dict[str, Any]:
+    """Return what the choice of k needs to know about one data set, JSON-ready."""
+    entry = plan.datasets[dataset]
+    known = {"dataset": dataset, "title": entry.title, "published": entry.published}
+    return {**known, "n_clusters": entry.n_clusters, "budget": plan.budget}
+
+
+def paper_table_stems(plan: Plan) -> list[str]:
+    """Return the files of the papers' tables, without their endings."""
+    return [f"{plan.results.as_posix()}/tables/paper.{layout.id}" for layout in read_layouts()]
+
+
+def paper_datasets(plan: Plan) -> list[str]:
+    """Return the data sets that the papers' tables are made of: those that stand for a paper's, else the first."""
+    return published(plan) or list(plan.datasets)[:1]
 
 
 def report_settings(plan: Plan) -> dict[str, Any]:

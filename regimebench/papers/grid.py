@@ -73,6 +73,8 @@ class Grid:
     sections : sequence of Section
     legend, notes : sequence of str
         What symbols mean; what a reader must know.
+    words : bool
+        Entries are words, to be set on the left.
     """
 
     id: str
@@ -84,3 +86,4 @@ class Grid:
     groups: Sequence[tuple[str, int]] = ()
     legend: Sequence[str] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
+    words: bool = False

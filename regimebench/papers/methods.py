@@ -54,6 +54,7 @@ def build_methods(
         sections=sections,
         legend=LEGEND,
         notes=_notes(results),
+        words=True,
     )
     return grid, pd.DataFrame(_numbers(layout, standing, others, results))
 

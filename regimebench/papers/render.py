@@ -8,19 +8,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from tabulate import tabulate
 
 from regimebench.files import replacing
+from regimebench.fragments import fragment
 from regimebench.papers.compare import Compared
 from regimebench.papers.grid import Block, Entry, Grid, Line, Section
-from regimebench.sources import ROOT
 from regimebench.tables import escaped
 
 __all__ = ["as_csv", "as_html", "as_latex", "as_markdown", "write_grid"]
 
-TEMPLATES = ROOT / "workflow" / "report"
 MARKDOWN_FACES = {"bold": "**{}**", "italic": "*{}*", "": "{}"}
+LONG = 12  # letters of a heading in LaTeX, where width is scarce
 LATEX_FACES = {"bold": r"\textbf{{{}}}", "italic": r"\textit{{{}}}", "": "{}"}
 
 
@@ -46,7 +45,7 @@ def as_markdown(grid: Grid) -> str:
             for title, line in _titled(block):
                 cells = [_plain(entry, MARKDOWN_FACES[entry.face]) for entry in line.entries]
                 rows.append([title.replace("|", "\\|"), line.label, *cells])
-    align = ["left", "left", *["right"] * len(grid.header)]
+    align = ["left", "left", *["left" if grid.words else "right"] * len(grid.header)]
     header = [grid.corner, "", *grid.header]
     body = tabulate(rows, headers=header, tablefmt="pipe", colalign=align, disable_numparse=True)
     notes = "\n".join(f"- {note}" for note in [*grid.legend, *grid.notes])
@@ -54,17 +53,15 @@ def as_markdown(grid: Grid) -> str:
 
 
 def as_latex(grid: Grid) -> str:
-    """Return one ``table`` environment per section; they need the packages booktabs and graphicx."""
-    parts = [_latex_section(grid, section, first=number == 0) for number, section in enumerate(grid.sections)]
-    return "\n".join(parts)
+    """Return one ``table`` environment per section, then legend and notes; it needs booktabs and graphicx."""
+    tables = [_latex_section(grid, section, first=number == 0) for number, section in enumerate(grid.sections)]
+    notes = "\n".join(rf"\item {escaped(text)}" for text in [*grid.legend, *grid.notes])
+    return "\n".join([*tables, f"{{\\scriptsize\n\\begin{{itemize}}\n{notes}\n\\end{{itemize}}}}\n"])
 
 
 def as_html(grid: Grid) -> str:
     """Return a fragment of HTML: one ``section`` with table, legend and notes, and no style of its own."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("grid.html.j2").render(grid=grid)
+    return fragment("grid.html.j2", grid=grid)
 
 
 def as_csv(records: Sequence[Compared]) -> pd.DataFrame:
@@ -85,27 +82,33 @@ def _plain(entry: Entry, face: str) -> str:
 
 
 def _latex_section(grid: Grid, section: Section, first: bool) -> str:
-    width = len(grid.header)
     rows = list(_latex_blocks(section.blocks))
     caption = f"{grid.title}{f', {section.title}' if section.title else ''}."
-    notes = " ".join(escaped(text) for text in [*grid.legend, *grid.notes]) if first else ""
     lines = [
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{escaped(f'{caption} {grid.caption}' if first else caption)}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{ll{'r' * width}}}",
+        rf"\begin{{tabular}}{{ll{('l' if grid.words else 'r') * len(grid.header)}}}",
         r"\toprule",
         *_latex_groups(grid.groups),
-        _latex_row([escaped(title) for title in (grid.corner, "", *grid.header)]),
+        _latex_row([grid.corner, "", *map(_stacked, grid.header)]),
         r"\midrule",
         *rows,
         r"\bottomrule",
         r"\end{tabular}}",
-        *([r"\par\smallskip\raggedright\scriptsize " + notes] if notes else []),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _stacked(title: str) -> str:
+    """Return a long heading on two lines."""
+    spaces = [at for at, letter in enumerate(title) if letter == " "]
+    if len(title) <= LONG or not spaces:
+        return escaped(title)
+    middle = min(spaces, key=lambda at: abs(at - len(title) / 2))
+    return rf"\shortstack[r]{{{escaped(title[:middle])}\\{escaped(title[middle + 1 :])}}}"
 
 
 def _latex_groups(groups: Sequence[tuple[str, int]]) -> list[str]:

@@ -34,3 +34,27 @@ use rule aggregate as aggregate_planted with:
         multiext(f"{RESULTS}/tables/{{dataset}}.truth", ".md", ".tex", ".csv"),
     wildcard_constraints:
         dataset=jobs.pattern(PLAN.planted()),
+
+
+# The papers' tables span data sets. Where a run has none of theirs, cells say "no data".
+rule paper_tables:
+    input:
+        scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=jobs.paper_datasets(PLAN)),
+        runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=jobs.paper_datasets(PLAN)),
+        findings=expand(f"{RESULTS}/{{dataset}}/verify.json", dataset=jobs.published(PLAN)),
+        printed=collect("published/{file}.yaml", file=["layouts", "tables", "data"]),
+        template="workflow/report/grid.html.j2",
+        code=jobs.code("paper_tables.py"),
+    output:
+        [multiext(stem, ".md", ".tex", ".html", ".csv") for stem in jobs.paper_table_stems(PLAN)],
+    log:
+        f"{RESULTS}/logs/aggregate/paper_tables.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/aggregate/paper_tables.jsonl"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=jobs.text(jobs.paper_settings(PLAN)),
+        tables=f"{RESULTS}/tables",
+    shell:
+        "python -m regimebench paper-tables --settings {params.settings:q} --tables {params.tables} > {log} 2>&1"
