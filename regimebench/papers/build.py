@@ -119,11 +119,10 @@ def _best(record: Compared) -> Entry:
 
 
 def _median(record: Compared) -> Entry:
-    if record.n_ok < 2:
-        return Entry("")
     tested = [f"{name} {p:.2g}" for name, p in _tested(record).items()]
     title = f"Holm-adjusted p against {', '.join(tested)}" if tested else ""
-    return Entry(_number(record.median, record), marks=record.proposed + record.control, title=title)
+    marks = "".join(f"{sign}{letter}" for sign, letter in ((record.proposed, "p"), (record.control, "c")) if sign)
+    return Entry(_number(record.median, record), marks=marks, title=title) if record.n_ok else Entry("")
 
 
 def _tested(record: Compared) -> dict[str, float]:

@@ -15,16 +15,18 @@ from regimebench.evidence.published import Printed
 from regimebench.evidence.verdict import OTHER
 from regimebench.metrics import find
 from regimebench.papers.layouts import Layout, Part
-from regimebench.papers.marks import Against, against, best_control
+from regimebench.papers.marks import against, best_control
 from regimebench.papers.verdict import MIN_RUNS, NO_DATA, NOT_COMPARABLE, Judged, judge
-from regimebench.results import HEADLINE, Results, best_of, rises
+from regimebench.results import HEADLINE, Results, best_of
+from regimebench.stats.study import Study
 from regimebench.verify import read_findings
 
-__all__ = ["Compared", "Ours", "compare", "read_ours"]
+__all__ = ["Compared", "Ours", "compare", "read_ours", "read_results"]
 
 # The papers print one variance: of the zero-padded array for some rows, of the grid alone for others.
 DEFINITIONS = {"variance": ("variance", "variance_unpadded")}
 COSTS = ("seconds", "n_parameters")
+SPREAD = (0, 0.25, 0.5, 0.75, 1)
 
 
 @dataclass(frozen=True)
@@ -41,37 +43,48 @@ class Compared:
     metric: str
     printed: Printed
     emphasis: str
-    address: str | None
-    reading: str
-    status: str
-    definition: str
-    best: float
-    best_seed: float
-    minimum: float
-    q1: float
-    median: float
-    q3: float
-    maximum: float
-    n_ok: int
-    low: float
-    high: float
     verdict: str
     reason: str
-    p_proposed: float
-    proposed: str
-    control_row: str
-    p_control: float
-    control: str
-    seconds: float
-    n_parameters: float
+    address: str | None = None
+    reading: str = ""
+    status: str = ""
+    definition: str = ""
+    best: float = np.nan
+    best_seed: float = np.nan
+    minimum: float = np.nan
+    q1: float = np.nan
+    median: float = np.nan
+    q3: float = np.nan
+    maximum: float = np.nan
+    n_ok: int = 0
+    low: float = np.nan
+    high: float = np.nan
+    p_proposed: float = np.nan
+    proposed: str = ""
+    control_row: str = ""
+    p_control: float = np.nan
+    control: str = ""
+    seconds: float = np.nan
+    n_parameters: float = np.nan
 
 
 @dataclass(frozen=True)
 class Ours:
-    """Our results on the data set that stands for a published one, and whether it is the papers'."""
+    """Our results on the data set that stands for a published one.
+
+    Parameters
+    ----------
+    results : Results
+        Scores and records.
+    study : Study
+        What may be said about differences between its rows.
+    word : str
+        The verify stage's: are the data the papers'?
+    """
 
     results: Results
-    word: str  # of the verify stage
+    study: Study
+    word: str
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -92,11 +105,10 @@ class Ours:
             return "smoke budget: training is cut short"
         return "the data are not the papers' (docs/verify.md)" if self.word == OTHER else ""
 
-    def barred_row(self, row: dict[str, Any]) -> str:
+    def barred_row(self, address: str) -> str:
         """Return why one row cannot be compared, or nothing."""
-        address = row["address"]
         runs = int((self.results.ok["address"] == address).sum())
-        if runs < MIN_RUNS and not row["deterministic"]:
+        if runs < MIN_RUNS and not self.rows[address]["deterministic"]:
             return f"{runs} ok runs; a spread needs {MIN_RUNS}"
         if address in self.results.few_clusters:
             return f"it finds {self.results.clusters(address):g} clusters (median)"
@@ -122,6 +134,37 @@ class Ours:
         """Median seconds and number of parameters of the ok runs, by address."""
         return self.results.ok.groupby("address")[list(COSTS)].median()
 
+    def proposed(self, key: str) -> str | None:
+        """Return the first row that stands for the proposed method."""
+        return next((address for _, address in self.readings(key)), None)
+
+    def best_control(self, metric: str) -> str | None:
+        """Return the control of best median."""
+        controls = [address for address, row in self.rows.items() if row["kind"] == "control"]
+        return best_control(self.study.metric("paper", metric), controls)
+
+    def nearest(self, address: str, metric: str, printed: Printed) -> tuple[str, np.ndarray]:
+        """Return the definition whose median comes nearest to the printed number, and our finite values."""
+        values = {name: self.samples[name].get(address, np.array([])) for name in DEFINITIONS.get(metric, (metric,))}
+        known = {name: abs(np.median(each) - printed.value) for name, each in values.items() if each.size}
+        name = min(known or values, key=(known or dict.fromkeys(values, 0.0)).__getitem__)
+        return name, values[name]
+
+    def numbers(self, address: str, definition: str) -> dict[str, Any]:
+        """Return what is shown of one row and metric: chosen run, spread, how many runs are ok, cost."""
+        values = self.samples[definition].get(address, np.array([]))
+        spread = np.quantile(values, SPREAD) if values.size else np.full(len(SPREAD), np.nan)
+        best = self.best.loc[address] if address in self.best.index else {}
+        cost = self.costs.loc[address] if address in self.costs.index else {}
+        return {
+            "status": self.results.status(address),
+            "n_ok": int(values.size),
+            "best": float(best.get(definition, np.nan)),
+            "best_seed": float(best.get("seed", np.nan)),
+            **dict(zip(("minimum", "q1", "median", "q3", "maximum"), map(float, spread), strict=True)),
+            **{key: float(cost.get(key, np.nan)) for key in COSTS},
+        }
+
     @cached_property
     def samples(self) -> dict[str, dict[str, np.ndarray]]:
         """The finite values over the ok runs, by metric and address."""
@@ -132,15 +175,22 @@ class Ours:
 
 
 def read_ours(settings: dict[str, Any]) -> dict[str, Ours]:
-    """Return published data set -> our results, of the first data set that stands for it, as far as there are files."""
+    """Return published data set -> our results, of the first data set that stands for it."""
     found: dict[str, Ours] = {}
     for each in settings["datasets"]:
-        folder = Path(settings["results"]) / each["dataset"]
+        folder, name = Path(settings["results"]), each["dataset"]
         if each["published"] and each["published"] not in found:
-            shared = {"rows": settings["rows"], "budget": settings["budget"]}
-            results = Results.read(each | shared, folder / "scores.csv", folder / "runs.csv")
-            found[each["published"]] = Ours(results, read_findings(folder / "verify.json").word)
+            study = Study.read(folder / "tables" / f"{name}.statistics.json")
+            word = read_findings(folder / name / "verify.json").word
+            found[each["published"]] = Ours(read_results(settings, each), study, word)
     return found
+
+
+def read_results(settings: dict[str, Any], dataset: dict[str, Any]) -> Results:
+    """Return scores and records of one of the data sets in ``settings``."""
+    folder = Path(settings["results"]) / dataset["dataset"]
+    shared = {"rows": settings["rows"], "budget": settings["budget"]}
+    return Results.read(dataset | shared, folder / "scores.csv", folder / "runs.csv")
 
 
 def compare(layout: Layout, ours: Mapping[str, Ours]) -> list[Compared]:
@@ -149,100 +199,51 @@ def compare(layout: Layout, ours: Mapping[str, Ours]) -> list[Compared]:
 
 
 def _compare_part(layout: Layout, part: Part, ours: Ours | None) -> Iterator[Compared]:
-    tests = {metric: _tests(layout, metric, ours) for metric in layout.metrics} if ours else {}
     for row in layout.methods:
-        readings = ours.readings(row) if ours else []
         for metric in layout.metrics:
-            for reading, address in readings or [("", None)]:
-                yield _compared(layout, part, row, metric, reading, address, ours, tests.get(metric))
+            yield from _compare_number(layout, part, row, metric, ours)
 
 
-def _tests(layout: Layout, metric: str, ours: Ours) -> tuple[Against, Against]:
-    """Return the tests against the proposed method and against the best control."""
-    samples, rises_here = ours.samples[metric], rises("paper", metric)
-    rows = [address for key in layout.methods for _, address in ours.readings(key)]
-    proposed = next((address for _, address in ours.readings(layout.proposed)), None)
-    controls = [row["address"] for row in ours.results.rows if row["kind"] == "control"]
-    return (
-        against(samples, rows, proposed, rises_here),
-        against(samples, rows, best_control(samples, controls, rises_here), rises_here),
-    )
-
-
-def _compared(
-    layout: Layout,
-    part: Part,
-    row: str,
-    metric: str,
-    reading: str,
-    address: str | None,
-    ours: Ours | None,
-    tests: tuple[Against, Against] | None,
-) -> Compared:
+def _compare_number(layout: Layout, part: Part, row: str, metric: str, ours: Ours | None) -> Iterator[Compared]:
+    """Yield one printed number beside each row of ours, or alone."""
     printed = part.numbers[row, metric]
-    definition, values = _values(ours, address, metric, printed)
-    judged, reason = _judge(layout, part, metric, printed, address, ours, values)
-    spread = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]) if values.size else np.full(5, np.nan)
-    best = ours.best.loc[address] if ours and address in ours.best.index else {}
-    cost = ours.costs.loc[address] if ours and address in ours.costs.index else {}
-    proposed, control = tests or (Against(None, {}, {}), Against(None, {}, {}))
-    return Compared(
-        table=layout.id,
-        dataset=part.dataset,
-        row=row,
-        metric=metric,
-        printed=printed,
-        emphasis=part.emphasis.get((row, metric), ""),
-        address=address,
-        reading=reading,
-        status=ours.results.status(address) if ours and address else "",
-        definition=find("paper", definition).title,
-        best=float(best.get(definition, np.nan)),
-        best_seed=float(best.get("seed", np.nan)),
-        **dict(zip(("minimum", "q1", "median", "q3", "maximum"), map(float, spread), strict=True)),
-        n_ok=int(values.size),
-        low=judged.low,
-        high=judged.high,
-        verdict=judged.verdict,
-        reason=reason,
-        p_proposed=proposed.p.get(address, np.nan),
-        proposed=proposed.mark(address, "p"),
-        control_row=control.reference or "",
-        p_control=control.p.get(address, np.nan),
-        control=control.mark(address, "c"),
-        **{key: float(cost.get(key, np.nan)) for key in COSTS},
-    )
-
-
-def _values(ours: Ours | None, address: str | None, metric: str, printed: Printed) -> tuple[str, np.ndarray]:
-    """Return the definition that comes nearest to the printed number, by our median, and our values."""
-    definitions = DEFINITIONS.get(metric, (metric,))
-    if ours is None or address is None:
-        return definitions[0], np.array([])
-    values = {name: ours.samples[name].get(address, np.array([])) for name in definitions}
-    known = {name: abs(np.median(each) - printed.value) for name, each in values.items() if each.size}
-    name = min(known, key=known.__getitem__) if known else definitions[0]
-    return name, values[name]
+    known = {"table": layout.id, "dataset": part.dataset, "row": row, "metric": metric, "printed": printed}
+    known["emphasis"] = part.emphasis.get((row, metric), "")
+    if ours is None or not ours.readings(row):
+        missing = "data set" if ours is None else "row"
+        yield Compared(**known, verdict=NO_DATA, reason=f"no {missing} of this run stands for it")
+        return
+    study = ours.study.metric("paper", metric)
+    proposed, control = ours.proposed(layout.proposed), ours.best_control(metric)
+    for reading, address in ours.readings(row):
+        definition, values = ours.nearest(address, metric, printed)
+        judged, reason = _judge(layout, part, metric, printed, ours, address, values)
+        to_proposed, to_control = against(study, address, proposed), against(study, address, control)
+        yield Compared(
+            **known,
+            address=address,
+            reading=reading,
+            verdict=judged.verdict,
+            reason=reason,
+            low=judged.low,
+            high=judged.high,
+            definition=find("paper", definition).title,
+            **ours.numbers(address, definition),
+            p_proposed=to_proposed.p,
+            proposed=to_proposed.sign,
+            control_row=control or "",
+            p_control=to_control.p,
+            control=to_control.sign,
+        )
 
 
 def _judge(
-    layout: Layout,
-    part: Part,
-    metric: str,
-    printed: Printed,
-    address: str | None,
-    ours: Ours | None,
-    values: np.ndarray,
+    layout: Layout, part: Part, metric: str, printed: Printed, ours: Ours, address: str, values: np.ndarray
 ) -> tuple[Judged, str]:
     """Return the verdict, and why there is none."""
-    if ours is None:
-        return Judged(NO_DATA, np.nan, np.nan), "no data set of this run stands for it"
-    if address is None:
-        return Judged(NO_DATA, np.nan, np.nan), "no row of this run stands for it"
     if not values.size:
         return Judged(NO_DATA, np.nan, np.nan), "no run is ok"
-    row = ours.rows[address]
-    reason = ours.barred(part.n_clusters) or ours.barred_row(row)
+    reason = ours.barred(part.n_clusters) or ours.barred_row(address)
     if reason:
         return Judged(NOT_COMPARABLE, np.nan, np.nan), reason
-    return judge(printed, values, layout.best_of, metric == HEADLINE, row["deterministic"]), ""
+    return judge(printed, values, layout.best_of, metric == HEADLINE, ours.rows[address]["deterministic"]), ""

@@ -8,8 +8,8 @@ from regimebench import notes
 from regimebench.evidence.published import Published
 from regimebench.papers.compare import Compared, Ours
 from regimebench.papers.layouts import Layout
-from regimebench.papers.marks import ALPHA
 from regimebench.papers.verdict import BEST_OF, HIGHER, LOWER, MIN_RUNS, NO_DATA, NOT_COMPARABLE, REPRODUCED, SYMBOLS
+from regimebench.stats.pairwise import ALPHA
 
 __all__ = ["legend", "remarks"]
 
@@ -34,8 +34,8 @@ def legend(layout: Layout) -> list[str]:
         f"and the worst of {layout.best_of or BEST_OF} further runs with 95 % if runs scatter normally; a "
         f"deterministic method must give the number itself, one with seeds needs {MIN_RUNS} ok runs "
         "(docs/paper-tables.md).",
-        f"+p, −p: better or worse than the proposed method; +c, −c: than the best control; two-sided Mann-Whitney test "
-        f"over all seeds, Holm-corrected within the metric and data set, at {ALPHA * 100:g} %.",
+        f"+p, −p: better or worse than the proposed method; +c, −c: than the best control; all runs, failed ones last, "
+        f"Holm-corrected over all pairs of rows of the data set, at {ALPHA * 100:g} % (docs/statistics.md).",
     ]
 
 

@@ -17,7 +17,9 @@ from regimebench.evidence.labels import Labels
 from regimebench.evidence.published import AGREES, OPEN
 from regimebench.evidence.verdict import Findings
 from regimebench.metrics import metrics_of
+from regimebench.papers.compare import read_results
 from regimebench.papers.layouts import MethodsLayout, read_layouts
+from regimebench.stats.study import study
 
 SEEDS = 20
 METHODS = [
@@ -61,6 +63,7 @@ def write_results(settings: dict[str, Any], words: dict[str, str] | None = None,
         for row in settings["rows"]:
             for seed in range(row["seeds"]):
                 noise = {metric.key: rng.normal() for metric in metrics_of("paper")}
+                scores += [(row["address"], seed, "standard", metric.key, 1.0) for metric in metrics_of("standard")]
                 for metric in metrics_of("paper"):
                     middle = printed.get((each["published"], row["published"], metric.key), PLAIN[metric.key])
                     value = middle * (1 + (0 if row["deterministic"] else spread) * noise[metric.key])
@@ -74,6 +77,7 @@ def write_results(settings: dict[str, Any], words: dict[str, str] | None = None,
         frame.to_csv(folder / "runs.csv", index=False)
         findings = make_findings(name, each["published"], (words or {}).get(name, AGREES))
         (folder / "verify.json").write_text(json.dumps(findings.as_json()))
+        study(read_results(settings, each)).write(folder.parent / "tables" / f"{name}.statistics.json")
 
 
 def make_findings(dataset: str, published: str, status: str) -> Findings:

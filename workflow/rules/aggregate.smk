@@ -41,6 +41,7 @@ rule paper_tables:
     input:
         scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=jobs.paper_datasets(PLAN)),
         runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=jobs.paper_datasets(PLAN)),
+        studies=expand(f"{RESULTS}/tables/{{dataset}}.statistics.json", dataset=jobs.published(PLAN)),
         findings=expand(f"{RESULTS}/{{dataset}}/verify.json", dataset=jobs.published(PLAN)),
         printed=collect("published/{file}.yaml", file=["layouts", "tables", "data"]),
         template="workflow/report/grid.html.j2",
