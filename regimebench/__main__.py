@@ -110,6 +110,19 @@ def verify(
 
 
 @app.command()
+def audit(
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+    html: Annotated[Path | None, typer.Option(help="HTML fragment to write.")] = None,
+) -> None:
+    """Check the papers' printed tables by arithmetic alone, and show it."""
+    from regimebench.audit import audit as check
+
+    text = check(out, html)
+    if out is None and html is None:
+        typer.echo(text)
+
+
+@app.command()
 def tables(results: Annotated[Path, typer.Argument(help="Results folder of a run.")] = Path("results")) -> None:
     """Print the tables of a finished run and where they stand."""
     found = sorted((results / "tables").glob("*.md"))

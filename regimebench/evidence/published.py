@@ -73,7 +73,13 @@ class Printed:
 
     def holds(self, ours: float) -> bool:
         """Say whether ``ours`` gives every printed digit, rounded or cut there."""
-        return self.digits_of(ours) == self.n_digits or self.is_cut_from(ours)
+        return self.made_from(ours) != "no"
+
+    def made_from(self, value: float) -> str:
+        """Return how ``value`` becomes the printed number: ``rounded``, ``cut``, or ``no`` where it does not."""
+        if self.digits_of(value) == self.n_digits:
+            return "rounded"
+        return "cut" if self.is_cut_from(value) else "no"
 
     def is_cut_from(self, ours: float) -> bool:
         """Say whether the printed digits are those of ``ours``, the rest left out."""
