@@ -44,8 +44,8 @@ def distance(datasets: list[Published]) -> Finding:
     sentences = [text for published in datasets for text in _row_means(published)]
     question = (
         "The notebooks fill a matrix with the smallest distance between two clusters, and on its diagonal the largest "
-        "distance inside a cluster, and take the mean over clusters of the smallest entry of a row. One notebook takes the "
-        "mean of the row instead. Inside a cluster, days are √2 times their distance to the mean apart on average (root "
+        "distance inside a cluster, and take the mean over clusters of the smallest entry of a row. One notebook takes "
+        "the mean of the row instead. Two days of a cluster are √2 times as far apart as they are from its mean (root "
         "mean square), so the diagonal is about √2 RMSE or more."
     )
     return Finding("distance", "Inter-cluster distance", question, sentences)
@@ -59,12 +59,13 @@ def _row_means(published: Published) -> Iterator[str]:
         diagonal = 2**0.5 * float(entry["rmse"])
         rest = (k * float(entry["icd"]) - diagonal) / (k - 1)
         others = [float(e["icd"]) for r, e in published.notebook.items() if r != row and "icd" in e]
+        value = float(entry["icd"])
         yield (
-            f"{row}: the notebook prints {float(entry['icd']):.4f}, and its cell takes the mean of the row. The diagonal would "
-            f"be about √2 · {float(entry['rmse']):.3f} = {diagonal:.2f}; the other {k - 1} entries would then be "
-            f"({k} · {float(entry['icd']):.3f} − {diagonal:.2f})/{k - 1} = {rest:.2f} on average, below or near the smallest "
-            f"entries alone of the other rows ({min(others):.2f} to {max(others):.2f}). The number has the size of a row "
-            "minimum, which the paper's Eq. 9 asks for."
+            f"{row}: the notebook prints {value:.4f}, and its cell takes the mean of the row. The diagonal would be about "
+            f"√2 · {float(entry['rmse']):.3f} = {diagonal:.2f}, and the other {k - 1} entries ({k} · {value:.3f} − "
+            f"{diagonal:.2f})/{k - 1} = {rest:.2f} on average. In the other notebooks the smallest entries alone average "
+            f"{min(others):.2f} to {max(others):.2f}, and no mean of a row is below its smallest entry. Read as a mean of "
+            f"smallest entries, {value:.2f} is the largest of them."
         )
 
 
@@ -95,7 +96,8 @@ def emphasis(layouts: list[Layout]) -> Finding:
                         [where, layout.metrics[metric], _named(part, metric, best), _named(part, metric, shown)]
                     )
     sentences = [
-        f"In {count - len(rows)} of {count} comparisons of a metric over methods, the best numbers are set in bold or italics and no others."
+        f"In {count - len(rows)} of {count} comparisons of a metric over methods the best numbers, and no others, are set "
+        "in bold or italics."
     ]
     sentences += [
         f"{layout.source}: the caption says underlined; the emphasised numbers are set in bold or italics."
@@ -138,10 +140,10 @@ def twice(datasets: list[Published]) -> Finding:
             for first, last in [texts.values()]
         ]
     methods = list(dict.fromkeys(row[0] for row in rows))
+    equal = sum(float(row[2]) == float(row[3]) for row in rows)
     sentences = [
-        f"{len(methods)} methods are printed by both papers for the same data set ({', '.join(methods)}), with "
-        f"{len(rows)} numbers; {sum(float(row[2]) == float(row[3]) for row in rows)} are equal. Runs, hyper-parameters and "
-        "padding may differ."
+        f"{len(methods)} methods are printed by both papers for the same data set ({', '.join(methods)}), with {len(rows)} "
+        f"numbers; {equal} are equal. Runs, hyper-parameters and padding may differ."
     ]
     made = table(
         "Printed by both papers", ["row", "metric", "arXiv 2304.14541", "arXiv 2510.18004", "difference"], rows

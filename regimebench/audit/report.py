@@ -20,8 +20,8 @@ __all__ = ["as_html", "as_markdown", "audit", "findings"]
 TITLE = "Audit of the printed tables"
 INTRODUCTION = (
     "Written by `python -m regimebench audit --out docs/audit.md` from the files in `published/`. Each check is "
-    "arithmetic on printed numbers, and needs no data. What is found is stated as found: nothing here says how a number "
-    "came about, and numbers of one row may stem from different runs. Numbers that can only be checked with the data "
+    "arithmetic on printed numbers, and needs no data. What is found is stated as found: nothing here says how a "
+    "number came about, and numbers of one row may stem from different runs. Numbers that can only be checked with the data "
     "(every definition of every metric, for every published label vector) are the business of "
     "`python -m regimebench verify` (docs/verify.md)."
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import product
 
 from regimebench.audit.finding import Finding, table
 from regimebench.evidence.inertia import judge_printed
-from regimebench.evidence.published import Printed, Published
+from regimebench.evidence.published import DIFFERS, Printed, Published
 from regimebench.preprocess import MULTIPLE
 from regimebench.tables import Table
 
@@ -16,11 +16,11 @@ __all__ = ["families", "variance"]
 
 FACTOR = 1.5  # between one family and the next
 QUESTION = (
-    "The authors' code takes the variance v of all entries of a cluster's days about their one mean m, weighted by size. "
-    "With p columns, v is RMSE²/p and the spread of the columns' means, so at least RMSE²/p; and it is the variance of all "
-    "days less the spread B of m between clusters, which is at most (T/n − RMSE²)/p. It changes when columns of zeros are "
-    "added: with a share s of columns that are data, v' = s v + s (1 − s) M, where M, the mean of m² over days, is at "
-    "least the square of the mean of all data, and at most B more."
+    "The authors' code takes the variance v of all entries of a cluster's days about their one mean m, weighted by "
+    "size. With p columns, v is RMSE²/p and the spread of the columns' means, so at least RMSE²/p; and it is the "
+    "variance of all days less the spread B of m between clusters, which is at most (T/n − RMSE²)/p. It changes when "
+    "columns of zeros are added: with a share s of columns that are data, v' = s v + s (1 − s) M, where M, the mean of "
+    "m² over days, is at least the square of the mean of all data, and at most B more."
 )
 
 
@@ -31,21 +31,28 @@ class Number:
     row: str
     source: str
     printed: Printed
-    rmse: float
+    rmse: str
+
+    @property
+    def within(self) -> float:
+        """Inertia per day within clusters."""
+        return float(self.rmse) ** 2
 
 
 def variance(datasets: list[Published]) -> Finding:
     """Return the families of the printed variances, and what follows from them."""
     sentences, tables = [], []
     for published in datasets:
-        common, _ = judge_printed(published)
+        common, rows = judge_printed(published)
         numbers = _numbers(published)
         if common is None or not numbers:
             continue
         total, groups = sum(common) / 2, families(numbers)
         sentences.append(_families(published.name, groups))
         sentences += _constant(published.name, numbers)
-        sentences += _one_array(published.name, numbers, total)
+        odd = {(row.row, row.rmse) for row in rows if row.status == DIFFERS}
+        sound = [number for number in numbers if (number.row, number.rmse) not in odd]
+        sentences += _one_array(published.name, numbers, sound, total)
         if "shape" in published.facts and len(groups) == 2:
             sentences += _padding(published, *groups, total)
         tables.append(_table(published, numbers))
@@ -68,7 +75,7 @@ def _numbers(published: Published) -> list[Number]:
     for entry in published.tables:
         for row, values in entry["rows"].items():
             printed = Printed(values["variance"])
-            number = Number(row, entry["source"], printed, float(values["rmse"]))
+            number = Number(row, entry["source"], printed, values["rmse"])
             found.setdefault((row, values["variance"], values["rmse"]), number)
     return list(found.values())
 
@@ -88,48 +95,51 @@ def _families(name: str, groups: list[list[Number]]) -> str:
 def _constant(name: str, numbers: list[Number]) -> Iterator[str]:
     """Say so where the number is the same in all rows, though RMSE is not."""
     if len({number.printed.text for number in numbers}) == 1:
-        rmse = sorted(number.rmse for number in numbers)
+        rmse = sorted((number.rmse for number in numbers), key=float)
         yield (
-            f"{name}: RMSE goes from {rmse[0]:g} to {rmse[-1]:g} over these rows, and the variance does not change in its "
-            "printed digits, so it does not tell them apart."
+            f"{name}: RMSE goes from {rmse[0]} to {rmse[-1]} over these rows, and no printed digit of the variance "
+            "changes, so it does not tell them apart."
         )
 
 
-def _one_array(name: str, numbers: list[Number], total: float) -> Iterator[str]:
-    """Say which numbers cannot be of one array: one row needs more columns than the other leaves it."""
+def _one_array(name: str, numbers: list[Number], sound: list[Number], total: float) -> Iterator[str]:
+    """Say which numbers cannot be of one array: a row needs more columns than another number leaves it.
+
+    Only ``sound`` rows, whose RMSE belongs to the total inertia, can be asked.
+    """
     found: dict[str, tuple[float, str]] = {}
-    for a, b in permutations(numbers, 2):
+    for a, b in product(numbers, sound):
         difference = a.printed.interval[0] - b.printed.interval[1]
-        if difference <= 0 or b.rmse**2 > total:
+        if difference <= 0:
             continue
-        need, leave = b.rmse**2 / b.printed.interval[1], (total - b.rmse**2) / difference
+        need, leave = b.within / b.printed.interval[1], (total - b.within) / difference
         if need > leave and need / leave > found.get(b.row, (1.0, ""))[0]:
             text = (
                 f"{b.row} ({b.printed.text}) needs RMSE²/v = {need:,.0f} columns or more, and beside {a.row} "
-                f"({a.printed.text}) it leaves (T/n − RMSE²)/(v difference) = {leave:,.0f} or fewer"
+                f"({a.printed.text}) it leaves (T/n − RMSE²)/(difference of v) = {leave:,.0f} or fewer"
             )
             found[b.row] = need / leave, text
     if found:
         strongest = max(found, key=lambda row: found[row][0])
         others = [row for row in found if row != strongest]
         also = f" The same follows for {', '.join(others)}." if others else ""
-        yield f"{name}: these numbers are not of one array. {found[strongest][1]}.{also}"
+        yield f"{name}: these numbers are not all of one array. {found[strongest][1]}.{also}"
 
 
 def _padding(published: Published, low: list[Number], high: list[Number], total: float) -> Iterator[str]:
     """Compare the two families with an array of the published shape, padded and not."""
     share, columns = _shape(published)
     both = share * (1 - share)
-    most = min(n.printed.interval[1] + (total - n.rmse**2) / columns for n in low)  # variance of all days
-    means = [((n.printed.interval[0] - share * most) / both, (total - n.rmse**2) / columns) for n in high]
+    most = min(n.printed.interval[1] + (total - n.within) / columns for n in low)  # variance of all days
+    means = [((n.printed.interval[0] - share * most) / both, (total - n.within) / columns) for n in high]
     least = max(mean - spread for mean, spread in means) ** 0.5
     cells = [int(size) for size in published.facts["shape"]]
     shapes = [" x ".join(str(size + pad * (-size % MULTIPLE)) for size in cells) for pad in (0, 1)]
     yield (
-        f"{published.name}: with {shapes[0]} cells in {shapes[1]}, s = {share:.4f}. The lower family bounds the variance of "
-        f"all days by {most:.4f}; the upper family then needs a mean of all data of {least:.2f} or more, which scaled data "
-        "can have: it fits the padded array, and the lower family the grid alone. Numbers of the two families cannot be "
-        "compared with each other."
+        f"{published.name}: with {shapes[0]} cells in {shapes[1]}, s = {share:.4f}. The lower family bounds the variance "
+        f"of all days by {most:.4f}; the upper family then needs a mean of all data of {least:.2f} or more, which scaled "
+        "data can have: it fits the padded array, and the lower family the grid alone. Numbers of the two families cannot "
+        "be compared with each other."
     )
     for row, entry in published.notebook.items():
         if "evaluated_on" in entry:
@@ -140,10 +150,10 @@ def _stated(row: str, entry: dict[str, str], columns: int, share: float, least: 
     value, floor = float(entry["variance"]), float(entry["rmse"]) ** 2 / columns
     most = ((value - share * floor) / (share * (1 - share))) ** 0.5
     return (
-        f"{row}: its notebook shows an array of {entry['evaluated_on'].removesuffix(' as shown')} and prints {value:.5f}. "
-        f"On that array v is at least RMSE²/p = {floor:.5f}, so the mean of all data would be at most {most:.2f}; the rows "
-        f"of the upper family need {least:.2f} or more on the same data. The number fits the grid alone; no definition gives "
-        "it on the array that is shown."
+        f"{row}: its notebook shows an array of {entry['evaluated_on'].removesuffix(' as shown')} and prints "
+        f"{value:.5f}. There v is at least RMSE²/p = {floor:.5f} before padding, so the mean of all data would be at most "
+        f"{most:.2f}; the rows of the upper family need {least:.2f} or more on the same data. The number fits the grid "
+        "alone; no definition gives it on the array that is shown."
     )
 
 
@@ -152,14 +162,14 @@ def _table(published: Published, numbers: list[Number]) -> Table:
     header = ["row", "source", "variance", "RMSE"] + (["RMSE²/p", "spread of the columns' means"] if columns else [])
     rows = []
     for n in numbers:
-        floor = [f"{n.rmse**2 / columns:.4f}", f"{n.printed.value - n.rmse**2 / columns:.4f}"] if columns else []
-        rows.append([n.row, n.source, n.printed.text, f"{n.rmse:g}", *floor])
+        floor = [f"{n.within / columns:.4f}", f"{n.printed.value - n.within / columns:.4f}"] if columns else []
+        rows.append([n.row, n.source, n.printed.text, n.rmse, *floor])
     caption = f"p = {columns}, of the grid alone." if columns else ""
     return table(f"Printed variances of {published.name}", header, rows, caption)
 
 
 def _shape(published: Published) -> tuple[float, int]:
-    """Return the share of columns that are data after padding to the notebooks' multiple, and the columns of the grid."""
+    """Return the share of columns that are data after the notebooks' padding, and the columns of the grid."""
     cells = [int(size) for size in published.facts["shape"]]
     padded = [size + -size % MULTIPLE for size in cells]
     share = cells[0] * cells[1] / (padded[0] * padded[1])

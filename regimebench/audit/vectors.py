@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 from regimebench.audit.finding import Finding, table
 from regimebench.evidence.labels import NOT_METRICS
 from regimebench.evidence.published import Published
+from regimebench.tables import Table
 
 __all__ = ["vectors"]
 
@@ -38,14 +40,14 @@ def vectors(datasets: list[Published]) -> Finding:
     return Finding("vectors", "Label vectors", QUESTION, sentences, tables)
 
 
-def _mixed(row, parts, labels) -> str:
+def _mixed(row: str, parts: dict[str, list[str]], labels: pd.DataFrame) -> str:
     named = "; ".join(f"{name}: {', '.join(metrics)}" for name, metrics in parts.items())
     first, second = list(parts)[:2]
     ari = adjusted_rand_score(labels[first], labels[second])
-    return f"{row}: its numbers belong to {len(parts)} different partitions ({named}), whose adjusted Rand index is {ari:.3f}."
+    return f"{row}: its numbers belong to {len(parts)} partitions ({named}), whose adjusted Rand index is {ari:.3f}."
 
 
-def _sizes(labels):
+def _sizes(labels: pd.DataFrame) -> Table:
     rows = []
     for name, column in labels.items():
         counts = np.bincount(column.to_numpy())
@@ -55,7 +57,7 @@ def _sizes(labels):
     return table("Sizes", header, rows)
 
 
-def _alike(labels):
+def _alike(labels: pd.DataFrame) -> Table:
     names = list(labels)
     rows = [[a, *(f"{adjusted_rand_score(labels[a], labels[b]):.3f}" for b in names)] for a in names]
     return table("Adjusted Rand index between vectors", ["", *names], rows)
