@@ -31,6 +31,7 @@ rule all:
         [table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
         [f"{stem}.html" for stem in jobs.paper_table_stems(PLAN)],
         expand(f"{RESULTS}/tables/{{dataset}}.k.md", dataset=PLAN.datasets),
+        f"{RESULTS}/tables/audit.html",
 
 
 include: "workflow/rules/download.smk"

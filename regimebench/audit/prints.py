@@ -27,7 +27,7 @@ def notebooks(datasets: list[Published]) -> Finding:
     counts = Counter(row[-1] for row in rows)
     sentences = [
         f"{len(rows)} numbers of the tables have one in a notebook: {counts['rounded']} are that number rounded, "
-        f"{counts['cut']} are it with the further digits cut off, {counts['no']} are neither."
+        f"{counts['cut']} are it with the further digits cut off, {counts['no']} neither."
     ]
     sentences += [
         f"{row} {metric}: {told} in the table, {text} in the notebook."
@@ -61,11 +61,11 @@ def _row_means(published: Published) -> Iterator[str]:
         others = [float(e["icd"]) for r, e in published.notebook.items() if r != row and "icd" in e]
         value = float(entry["icd"])
         yield (
-            f"{row}: the notebook prints {value:.4f}, and its cell takes the mean of the row. The diagonal would be about "
-            f"√2 · {float(entry['rmse']):.3f} = {diagonal:.2f}, and the other {k - 1} entries ({k} · {value:.3f} − "
-            f"{diagonal:.2f})/{k - 1} = {rest:.2f} on average. In the other notebooks the smallest entries alone average "
-            f"{min(others):.2f} to {max(others):.2f}, and no mean of a row is below its smallest entry. Read as a mean of "
-            f"smallest entries, {value:.2f} is the largest of them."
+            f"{row}: the notebook prints {value:.4f}, and its cell takes the mean of the row. The diagonal would be "
+            f"about √2 · {float(entry['rmse']):.3f} = {diagonal:.2f}, and the other {k - 1} entries ({k} · {value:.3f} − "
+            f"{diagonal:.2f})/{k - 1} = {rest:.2f} on average. In the other notebooks the smallest entries alone "
+            f"average {min(others):.2f} to {max(others):.2f}, and no mean of a row is below its smallest entry. Read as "
+            f"a mean of smallest entries, {value:.2f} is the largest of them."
         )
 
 
@@ -96,8 +96,8 @@ def emphasis(layouts: list[Layout]) -> Finding:
                         [where, layout.metrics[metric], _named(part, metric, best), _named(part, metric, shown)]
                     )
     sentences = [
-        f"In {count - len(rows)} of {count} comparisons of a metric over methods the best numbers, and no others, are set "
-        "in bold or italics."
+        f"In {count - len(rows)} of {count} comparisons of a metric over methods the best numbers, and no others, are "
+        "set in bold or italics."
     ]
     sentences += [
         f"{layout.source}: the caption says underlined; the emphasised numbers are set in bold or italics."
@@ -142,8 +142,8 @@ def twice(datasets: list[Published]) -> Finding:
     methods = list(dict.fromkeys(row[0] for row in rows))
     equal = sum(float(row[2]) == float(row[3]) for row in rows)
     sentences = [
-        f"{len(methods)} methods are printed by both papers for the same data set ({', '.join(methods)}), with {len(rows)} "
-        f"numbers; {equal} are equal. Runs, hyper-parameters and padding may differ."
+        f"{len(methods)} methods are printed by both papers for the same data set ({', '.join(methods)}), with "
+        f"{len(rows)} numbers; {equal} are equal. Runs, hyper-parameters and padding may differ."
     ]
     made = table(
         "Printed by both papers", ["row", "metric", "arXiv 2304.14541", "arXiv 2510.18004", "difference"], rows

@@ -21,7 +21,7 @@ TITLE = "Audit of the printed tables"
 INTRODUCTION = (
     "Written by `python -m regimebench audit --out docs/audit.md` from the files in `published/`. Each check is "
     "arithmetic on printed numbers, and needs no data. What is found is stated as found: nothing here says how a "
-    "number came about, and numbers of one row may stem from different runs. Numbers that can only be checked with the data "
+    "number came about, and numbers of one row may stem from different runs. What can only be checked with the data "
     "(every definition of every metric, for every published label vector) are the business of "
     "`python -m regimebench verify` (docs/verify.md)."
 )

@@ -136,10 +136,10 @@ def _padding(published: Published, low: list[Number], high: list[Number], total:
     cells = [int(size) for size in published.facts["shape"]]
     shapes = [" x ".join(str(size + pad * (-size % MULTIPLE)) for size in cells) for pad in (0, 1)]
     yield (
-        f"{published.name}: with {shapes[0]} cells in {shapes[1]}, s = {share:.4f}. The lower family bounds the variance "
-        f"of all days by {most:.4f}; the upper family then needs a mean of all data of {least:.2f} or more, which scaled "
-        "data can have: it fits the padded array, and the lower family the grid alone. Numbers of the two families cannot "
-        "be compared with each other."
+        f"{published.name}: with {shapes[0]} cells in {shapes[1]}, s = {share:.4f}. The lower family bounds the "
+        f"variance of all days by {most:.4f}; the upper family then needs a mean of all data of {least:.2f} or more, "
+        "which scaled data can have: it fits the padded array, and the lower family the grid alone. Numbers of the two "
+        "families cannot be compared with each other."
     )
     for row, entry in published.notebook.items():
         if "evaluated_on" in entry:
@@ -151,9 +151,9 @@ def _stated(row: str, entry: dict[str, str], columns: int, share: float, least: 
     most = ((value - share * floor) / (share * (1 - share))) ** 0.5
     return (
         f"{row}: its notebook shows an array of {entry['evaluated_on'].removesuffix(' as shown')} and prints "
-        f"{value:.5f}. There v is at least RMSE²/p = {floor:.5f} before padding, so the mean of all data would be at most "
-        f"{most:.2f}; the rows of the upper family need {least:.2f} or more on the same data. The number fits the grid "
-        "alone; no definition gives it on the array that is shown."
+        f"{value:.5f}. There v is at least RMSE²/p = {floor:.5f} before padding, so the mean of all data would be at "
+        f"most {most:.2f}; the rows of the upper family need {least:.2f} or more on the same data. The number can be of "
+        "the grid alone; no definition gives it on the array that is shown."
     )
 
 

@@ -59,3 +59,23 @@ rule paper_tables:
         tables=f"{RESULTS}/tables",
     shell:
         "python -m regimebench paper-tables --settings {params.settings:q} --tables {params.tables} > {log} 2>&1"
+
+
+# Checks of the printed numbers that need no data, for the report; docs/audit.md holds the same.
+rule audit:
+    input:
+        published=collect(
+            "published/{file}",
+            file=["layouts.yaml", "tables.yaml", "data.yaml", "notebook_metrics.yaml", "era5_labels.csv"],
+        ),
+        templates=collect("workflow/report/{name}.html.j2", name=["audit", "table"]),
+        code=jobs.code("audit/__init__.py"),
+    output:
+        markdown=f"{RESULTS}/tables/audit.md",
+        html=f"{RESULTS}/tables/audit.html",
+    log:
+        f"{RESULTS}/logs/aggregate/audit.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m regimebench audit --out {output.markdown} --html {output.html} > {log} 2>&1"
