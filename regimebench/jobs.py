@@ -87,7 +87,7 @@ def source_folders(entry: DatasetEntry) -> str:
 
 def table_files(plan: Plan, dataset: str) -> list[str]:
     """Return the Markdown tables of one data set."""
-    kinds = ["paper", "standard", "diagnostics", *(["truth"] if plan.datasets[dataset].planted else [])]
+    kinds = ["paper", "standard", "statistics", "diagnostics", *(["truth"] if plan.datasets[dataset].planted else [])]
     kinds += ["verify"] if dataset in published(plan) else []
     return [f"{plan.results.as_posix()}/tables/{dataset}.{kind}.md" for kind in kinds]
 

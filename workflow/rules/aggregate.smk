@@ -8,6 +8,7 @@ rule aggregate:
     output:
         multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
+        multiext(f"{RESULTS}/tables/{{dataset}}.statistics", ".md", ".tex", ".csv", ".json"),
         multiext(f"{RESULTS}/tables/{{dataset}}.diagnostics", ".md", ".tex", ".csv"),
     log:
         f"{RESULTS}/logs/aggregate/{{dataset}}.log",
@@ -30,6 +31,7 @@ use rule aggregate as aggregate_planted with:
     output:
         multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
+        multiext(f"{RESULTS}/tables/{{dataset}}.statistics", ".md", ".tex", ".csv", ".json"),
         multiext(f"{RESULTS}/tables/{{dataset}}.diagnostics", ".md", ".tex", ".csv"),
         multiext(f"{RESULTS}/tables/{{dataset}}.truth", ".md", ".tex", ".csv"),
     wildcard_constraints:
