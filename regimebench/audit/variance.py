@@ -152,8 +152,8 @@ def _stated(row: str, entry: dict[str, str], columns: int, share: float, least: 
     return (
         f"{row}: its notebook shows an array of {entry['evaluated_on'].removesuffix(' as shown')} and prints "
         f"{value:.5f}. There v is at least RMSE²/p = {floor:.5f} before padding, so the mean of all data would be at "
-        f"most {most:.2f}; the rows of the upper family need {least:.2f} or more on the same data. The number can be of "
-        "the grid alone; no definition gives it on the array that is shown."
+        f"most {most:.2f}; the rows of the upper family need {least:.2f} or more on the same data. The number can be "
+        "of the grid alone; no definition gives it on the array that is shown."
     )
 
 
