@@ -21,7 +21,7 @@ from regimebench.papers.compare import read_results
 from regimebench.papers.layouts import MethodsLayout, read_layouts
 from regimebench.stats.study import study
 
-SEEDS = 20
+SEEDS = 8
 METHODS = [
     "random", "calendar", "kmeans", "hierarchical", "dec", "dec/published_code", "dec/untrained", "dtc", "dtcr", "dsc",
     "dsc/published_code", "dsc/cnn_encoder", "dsc/cnn_autoencoder", "dsc/cnn_lstm_encoder", "a_datsc", "a_datsc/sel",
@@ -36,7 +36,7 @@ PLAIN |= {"icd": 6.0, "variance_unpadded": 0.0452, "icd_row_mean": 8.0}
 def settings_of(folder: Path, datasets: tuple[str, ...] = PUBLISHED, **config: Any) -> dict[str, Any]:
     """Return the settings of the stage, through the plan, as the workflow would give them."""
     entries = {name: {"published": name, "title": f"{name.upper()} (made up)"} for name in datasets}
-    plan = make_plan({"results": str(folder), "datasets": entries, "methods": METHODS, "seeds": SEEDS, **config})
+    plan = make_plan({"results": str(folder), "datasets": entries, "methods": METHODS, "seeds": SEEDS} | config)
     return jobs.paper_settings(plan)
 
 
