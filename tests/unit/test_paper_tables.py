@@ -15,7 +15,7 @@ from regimebench.papers.build import build
 from regimebench.papers.compare import compare, read_ours
 from regimebench.papers.layouts import Layout, read_layouts
 from regimebench.papers.verdict import SYMBOLS
-from tests.unit.paper_results import PUBLISHED, settings_of, write_results
+from tests.unit.paper_results import FEW, PUBLISHED, settings_of, write_results
 
 LAYOUTS = {layout.id: layout for layout in read_layouts()}
 RESULTS = {name: layout for name, layout in LAYOUTS.items() if isinstance(layout, Layout)}
@@ -101,11 +101,12 @@ def test_numbers_around_the_printed_ones_are_reproduced(made):
     table = pd.read_csv(made / "paper.dsc-2023-table-2.csv", dtype={"printed": str})
     assert set(table["verdict"]) == {"reproduced within spread"}
     assert table.loc[table["metric"] == "icd", "printed"].tolist()[0] == "7.00"
-    assert (table["low"] <= table["median"]).all()
+    others = table[table["metric"] != "silhouette"]  # by which the best is chosen, so that its interval lies higher
+    assert others["median"].between(others["low"], others["high"]).all()
 
 
 def test_numbers_elsewhere_are_higher_or_lower(tmp_path):
-    settings = settings_of(tmp_path, ("era5",), seeds=8)
+    settings = settings_of(tmp_path, ("era5",), seeds=8, methods=FEW)
     write_results(settings, spread=0.001)
     scores = pd.read_csv(tmp_path / "era5" / "scores.csv")
     scores.loc[(scores["address"] == "dtc") & (scores["metric"] == "rmse"), "value"] *= 1.2
@@ -176,7 +177,7 @@ def test_the_table_of_methods_takes_cost_from_the_data_set_there_is(empty):
     ],
 )
 def test_what_bars_a_comparison_is_said(tmp_path, change, reason):
-    settings = settings_of(tmp_path, ("era5",), **{"seeds": 6, **change})
+    settings = settings_of(tmp_path, ("era5",), **{"seeds": 6, "methods": FEW, **change})
     write_results(settings)
     ours = read_ours(settings)
     records = compare(RESULTS["dsc-2023-table-2"], ours)
@@ -187,7 +188,7 @@ def test_what_bars_a_comparison_is_said(tmp_path, change, reason):
 
 
 def test_rows_that_find_fewer_clusters_are_not_compared(tmp_path):
-    settings = settings_of(tmp_path, ("era5",), seeds=6)
+    settings = settings_of(tmp_path, ("era5",), seeds=6, methods=FEW)
     write_results(settings)
     runs = pd.read_csv(tmp_path / "era5" / "runs.csv")
     runs.loc[runs["address"] == "dtc", "clusters_found"] = 6
@@ -199,7 +200,7 @@ def test_rows_that_find_fewer_clusters_are_not_compared(tmp_path):
 
 
 def test_failed_runs_are_counted(tmp_path):
-    settings = settings_of(tmp_path, ("era5",), seeds=8)
+    settings = settings_of(tmp_path, ("era5",), seeds=8, methods=FEW)
     write_results(settings)
     runs = pd.read_csv(tmp_path / "era5" / "runs.csv")
     runs.loc[(runs["address"] == "dtc") & (runs["seed"] < 2), "status"] = "timeout"

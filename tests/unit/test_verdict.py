@@ -60,9 +60,7 @@ def test_every_verdict_has_a_symbol_of_its_own():
 
 
 @pytest.mark.parametrize("n", [10, 20])
-@pytest.mark.parametrize(
-    ("name", "most"), [("normal", 0.035), ("uniform", 0.035), ("two groups", 0.035), ("gumbel", 0.2)]
-)
+@pytest.mark.parametrize(("name", "most"), [("normal", 0.04), ("uniform", 0.04), ("two groups", 0.04), ("gumbel", 0.2)])
 def test_how_often_an_equal_method_would_be_told_apart(n, name, most):
     """Best of 20 against our n runs, on the side without an exact bound; 2.5 % are meant, for normal scatter."""
     rng = np.random.default_rng(1)
@@ -72,12 +70,12 @@ def test_how_often_an_equal_method_would_be_told_apart(n, name, most):
         "two groups": lambda size: rng.normal(scale=0.3, size=size) + 2 * (rng.random(size) < 0.3),
         "gumbel": rng.gumbel,
     }[name]
-    wrong = np.mean([draws(size=20).max() > interval(draws(size=n), 20, selected=True)[1] for _ in range(3000)])
+    wrong = np.mean([draws(size=20).max() > interval(draws(size=n), 20, selected=True)[1] for _ in range(1500)])
     assert wrong <= most
 
 
 @pytest.mark.parametrize("n", [10, 20])
 def test_the_lower_end_for_the_best_of_20_holds_whatever_the_distribution(n):
     rng = np.random.default_rng(2)
-    wrong = [rng.gumbel(size=20).max() < interval(rng.gumbel(size=n), 20, selected=True)[0] for _ in range(3000)]
-    assert np.mean(wrong) <= 0.031
+    wrong = [rng.gumbel(size=20).max() < interval(rng.gumbel(size=n), 20, selected=True)[0] for _ in range(1500)]
+    assert np.mean(wrong) <= 0.04
