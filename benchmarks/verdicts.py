@@ -72,8 +72,8 @@ def main() -> None:
         "# How often a rule tells an equal method apart\n\n"
         "Written by `python -m benchmarks.verdicts`. Ours and the printed method are the same; the printed number is "
         f"the best of {BEST_OF} further runs. Cells: how often it lies above / below the interval of each rule, in "
-        f"{DRAWS} trials. The rule of this suite means 2.5 % on each side if runs scatter normally; below it is exact for any "
-        "scatter. Why it was chosen: [decision 23](decisions/0023-verdicts-on-printed-numbers.md).\n\n"
+        f"{DRAWS} trials. The rule of this suite means 2.5 % on each side if runs scatter normally; below it is exact "
+        "for any scatter. Why it was chosen: [decision 23](decisions/0023-verdicts-on-printed-numbers.md).\n\n"
         + "\n".join(lines)
         + "\n"
     )
