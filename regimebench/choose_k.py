@@ -19,6 +19,7 @@ from regimebench.tables import Cell, Table, write
 __all__ = ["choose_k"]
 
 K_MIN, K_MAX = 2, 12
+MAX_DAYS = 1000  # of a longer record every second, third, ... day is taken: the references take minutes even so
 RANGES = [(first, last) for first in (1, K_MIN) for last in (8, 10, K_MAX)]
 # references and starts of each k-means, by budget
 EFFORT = {"full": (20, 5), "smoke": (5, 5)}
@@ -37,8 +38,10 @@ def choose_k(settings: dict[str, Any], cube: Path, tables: Path, figures: Path) 
     tables, figures : Path
         Folders to write into.
     """
-    curves = scan(read_cube(cube).table, K_MAX, *EFFORT[settings["budget"]])
-    table, data = _table(settings, curves)
+    days = read_cube(cube).table
+    step = -(-len(days) // MAX_DAYS)
+    curves = scan(days[::step], K_MAX, *EFFORT[settings["budget"]])
+    table, data = _table(settings, curves, step)
     stem = tables / f"{settings['dataset']}.k"
     write([table], data, stem)
     with replacing(stem.with_name(stem.name + ".html")) as temporary:
@@ -80,7 +83,7 @@ def _top(curves: Curves, values: np.ndarray) -> int:
     return int(curves.k[int(np.nanargmax(values))])
 
 
-def _table(settings: dict[str, Any], curves: Curves) -> tuple[Table, pd.DataFrame]:
+def _table(settings: dict[str, Any], curves: Curves, step: int) -> tuple[Table, pd.DataFrame]:
     marked = {"knee": _knee(curves), "gap": gap_choice(curves)}
     data = pd.DataFrame(
         {
@@ -110,6 +113,7 @@ def _table(settings: dict[str, Any], curves: Curves) -> tuple[Table, pd.DataFram
         "Knee: the k whose inertia lies furthest below the chord between the ends, both axes scaled to 0 to 1.",
         f"Gap: ± s, over {n_references} references that are uniform along each principal component.",
     ]
+    notes += [f"One day in {step} is used."] if step > 1 else []
     return Table(
         title=f"{settings['title']}: the choice of k",
         caption=" ".join(sentences(settings, curves)),

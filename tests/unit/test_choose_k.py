@@ -81,7 +81,17 @@ def test_the_first_sentence_judges_the_chosen_k(curves, k, start):
     assert "which A-DATSC's authors chose by the elbow method" in published
 
 
-def test_files_of_the_stage(tmp_path):
+def test_a_long_record_is_thinned_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("regimebench.choose_k.MAX_DAYS", 15)
+    monkeypatch.setattr("regimebench.choose_k.EFFORT", {"full": (1, 1)})
+    write_cube(preprocess(make_fields(), "standard", name="toy"), tmp_path / "cube.nc")
+    settings = {"dataset": "toy", "title": "Toy", "published": None, "n_clusters": 3, "budget": "full"}
+    choose_k(settings, tmp_path / "cube.nc", tmp_path / "tables", tmp_path / "figures")
+    assert "- One day in 3 is used." in (tmp_path / "tables" / "toy.k.md").read_text()
+
+
+def test_files_of_the_stage(tmp_path, monkeypatch):
+    monkeypatch.setattr("regimebench.choose_k.EFFORT", {"smoke": (2, 1)})
     write_cube(preprocess(make_fields(), "standard", name="toy"), tmp_path / "cube.nc")
     settings = {"dataset": "toy", "title": "Toy", "published": None, "n_clusters": 3, "budget": "smoke"}
     choose_k(settings, tmp_path / "cube.nc", tmp_path / "tables", tmp_path / "figures")
