@@ -97,6 +97,9 @@ def test_unfinished_files_are_made_again_and_one_failure_does_not_stop_the_rest(
         ("verify.py", {"regimebench/verify.py", "regimebench/evidence/labels.py", "regimebench/metrics/score.py"}),
         ("evaluate.py", {"regimebench/evaluate.py", "regimebench/metrics/__init__.py", "regimebench/records.py"}),
         ("aggregate.py", {"regimebench/aggregate.py", "regimebench/tables.py", "regimebench/stats/__init__.py"}),
+        ("paper_tables.py", {"regimebench/papers/render.py", "regimebench/fragments.py", "regimebench/stats/study.py"}),
+        ("choose_k.py", {"regimebench/elbow.py", "regimebench/cube.py", "regimebench/metrics/score.py"}),
+        ("audit/__init__.py", {"regimebench/audit/variance.py", "regimebench/evidence/inertia.py"}),
         ("report.py", {"regimebench/report.py", "regimebench/maps.py", "regimebench/aggregate.py"}),
     ],
 )
