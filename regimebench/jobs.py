@@ -10,6 +10,7 @@ from typing import Any
 from regimebench import devices
 from regimebench.config import DatasetEntry, Plan
 from regimebench.files import files_below
+from regimebench.papers.layouts import read_layouts
 from regimebench.records import row_folder, sha256_json
 from regimebench.sources import ROOT, closure
 
@@ -160,6 +161,41 @@ def _changed(entry: DatasetEntry) -> dict[str, Any]:
     """Return the parameters that the configuration sets to another value, but for addresses, which change no data."""
     given = {key: value for key, value in entry.params.items() if value != entry.spec.parameters[key]}
     return {key: value for key, value in given.items() if "://" not in str(value)}
+
+
+def paper_settings(plan: Plan) -> dict[str, Any]:
+    """Return what the papers' tables need to know, JSON-ready: the rows once, for all data sets."""
+    shared = ("rows", "budget")
+    datasets = [table_settings(plan, name) for name in plan.datasets]
+    specs = {address: method.spec for address, method in plan.methods.items()}
+    rows = [
+        row
+        | {
+            "input": specs[row["address"]].meta["input"],
+            "technology": specs[row["address"]].technology,
+            "pretraining": specs[row["address"]].pretraining,
+        }
+        for row in (datasets[0]["rows"] if datasets else [])
+    ]
+    kept = [{key: value for key, value in each.items() if key not in shared} for each in datasets]
+    return {"results": plan.results.as_posix(), "budget": plan.budget, "rows": rows, "datasets": kept}
+
+
+def k_settings(plan: Plan, dataset: str) -> dict[str, Any]:
+    """Return what the choice of k needs to know about one data set, JSON-ready."""
+    entry = plan.datasets[dataset]
+    known = {"dataset": dataset, "title": entry.title, "published": entry.published}
+    return {**known, "n_clusters": entry.n_clusters, "budget": plan.budget}
+
+
+def paper_table_stems(plan: Plan) -> list[str]:
+    """Return the files of the papers' tables, without their endings."""
+    return [f"{plan.results.as_posix()}/tables/paper.{layout.id}" for layout in read_layouts()]
+
+
+def paper_datasets(plan: Plan) -> list[str]:
+    """Return the data sets that the papers' tables are made of: those that stand for a paper's, else the first."""
+    return published(plan) or list(plan.datasets)[:1]
 
 
 def report_settings(plan: Plan) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from regimebench.evidence.published import AGREES, DIFFERS, NEAR, OPEN, Printed,
 from regimebench.metrics import implied_inertia
 from regimebench.metrics.distances import Points
 
-__all__ = ["CLOSE", "Inertia", "Row", "compare_inertia", "judge_printed"]
+__all__ = ["CLOSE", "Inertia", "Row", "agreeing", "compare_inertia", "judge_printed"]
 
 CLOSE = 0.01  # share of the papers' value; a guess at what other hours or another packing of the same file could do
 Interval = tuple[float, float]
@@ -23,7 +23,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Row:
-    """One printed row: what it implies, and whether that is what most rows imply."""
+    """One printed row: what it implies, and whether that is what most rows imply, and with how many clusters."""
 
     source: str
     row: str
@@ -32,6 +32,7 @@ class Row:
     implied: float
     status: str
     note: str
+    clusters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,15 @@ def judge_printed(published: Published) -> tuple[Interval | None, list[Row]]:
     if "n_days" not in published.facts or not rows:
         return None, []
     n_days = int(published.facts["n_days"])
+    common, others = _common(rows, n_days), _others(published)
+    return common, [_judge(row, n_days, common, others) for row in rows]
+
+
+def agreeing(published: Published, n_days: int) -> int:
+    """Return how many printed rows would agree on one inertia, had the data set ``n_days`` days."""
+    rows = _printed_rows(published, published.name)
     common = _common(rows, n_days)
-    return common, [_judge(row, n_days, common, _others(published)) for row in rows]
+    return 0 if common is None else sum(row.fits(n_days, common) is not None for row in rows)
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ def _judge(row: _Printed, n: int, common: Interval | None, others: dict[str, Int
     note = "" if k in (None, row.k) else f"with {k} clusters that have days"
     if status == DIFFERS:
         note = "; ".join(_contradictions(row, n, sum(common) / 2, others))
-    return Row(row.source, row.row, row.rmse.text, row.ch.text, implied, status, note)
+    return Row(row.source, row.row, row.rmse.text, row.ch.text, implied, status, note, k)
 
 
 def _contradictions(row: _Printed, n: int, theirs: float, others: dict[str, Interval]) -> Iterator[str]:

@@ -60,6 +60,9 @@ def test_a_run_ends_in_tables_and_a_page_and_a_second_run_does_nothing(project):
     for source in ("best-runs.png", "kmeans.png"):
         assert source in page
         assert (project.results / "figures" / "tiny" / source).stat().st_size > 5000
+    for name in ("tiny.k", "paper.dsc-2023-table-1", "paper.adatsc-2025-table-2", "audit"):
+        assert "</table>" in (project.results / "tables" / f"{name}.html").read_text()
+    assert (project.results / "figures" / "tiny" / "choice-of-k.png").stat().st_size > 5000
     truth = pd.read_csv(project.results / "truth" / "tiny.csv")
     assert {"date", "truth", "oracle"} <= set(truth.columns)
     assert "Nothing to be done" in project.run()

@@ -25,6 +25,9 @@ def test_the_page_answers_whether_these_are_the_papers_data(project, tmp_path):
     assert f">Our choice, not the papers': {OURS}</p>" in page
     for kind in ("paper", "standard"):
         assert f"- Our choice, not the papers': {OURS}" in project.table(kind, "chosen")
+    table = project.table("adatsc-2025-table-1", "paper")
+    assert "- – CARRA, no data: no row of this run stands for it." in table
+    assert f"- CARRA: Our choice, not the papers': {OURS}" in table
     assert "Nothing to be done" in project.run()
 
 
