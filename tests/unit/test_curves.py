@@ -6,8 +6,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from regimebench import curves
-from regimebench.curves import draw_curves, panels, read_history
+from regimebench.reporting import curves
+from regimebench.reporting.curves import draw_curves, panels, read_history
 
 
 def test_numbered_series_share_a_panel():

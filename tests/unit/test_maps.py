@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from regimebench.maps import _matched, cluster_means, draw_calendar, draw_cluster_means
 from regimebench.method_checks import tiny_cube
+from regimebench.reporting.maps import cluster_means, draw_calendar, draw_cluster_means
 
 
 def test_cluster_means_are_in_physical_units_largest_cluster_first():
@@ -16,18 +16,6 @@ def test_cluster_means_are_in_physical_units_largest_cluster_first():
     np.testing.assert_allclose(means[0], np.mean(physical[20:], axis=0), rtol=1e-5)
     assert np.isnan(means[:, 0, 0, 0]).all()
     assert np.isfinite(means[..., 1:]).all()
-
-
-def test_colours_of_rows_that_agree_are_the_same():
-    reference = np.array([0, 0, 0, 1, 1, 2])
-    assert _matched(np.array([2, 2, 2, 0, 0, 1]), reference).tolist() == reference.tolist()
-
-
-def test_more_clusters_than_the_reference_get_colours_of_their_own():
-    matched = _matched(np.array([0, 0, 1, 2, 2, 3]), np.array([0, 0, 0, 1, 1, 1]))
-    assert len(set(matched)) == 4
-    assert matched[0] == 0
-    assert matched[3] == 1
 
 
 @pytest.mark.parametrize("curvilinear", [False, True])

@@ -7,9 +7,9 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.optimize import linear_sum_assignment
 
 from regimebench.dataset import Cube
+from regimebench.reporting.agreement import by_size, matched
 
 MAX_CLUSTERS = 10  # columns that stay readable on one page
 COAST_POINTS = 400
@@ -86,8 +86,8 @@ def draw_calendar(cube: Cube, rows: list[tuple[str, np.ndarray]], path: Path) ->
     """
     figure = Figure(figsize=(10, 0.8 + 0.28 * len(rows)), layout="constrained")
     axis = figure.subplots()
-    reference = _by_size(rows[0][1])
-    colours = np.stack([_matched(labels, reference) for _, labels in rows])
+    reference = by_size(rows[0][1])
+    colours = np.stack([matched(labels, reference) for _, labels in rows])
     shades = 10 if colours.max() < 10 else 20
     style = {"cmap": f"tab{shades}", "vmin": -0.5, "vmax": shades - 0.5}
     axis.imshow(colours % shades, aspect="auto", interpolation="nearest", **style)
@@ -97,24 +97,6 @@ def draw_calendar(cube: Cube, rows: list[tuple[str, np.ndarray]], path: Path) ->
     axis.set_title("Cluster of each day, colours matched to the first row", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
-
-
-def _by_size(labels: np.ndarray) -> np.ndarray:
-    """Return labels renamed 0, 1, ... from the largest cluster to the smallest."""
-    names, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    rank = np.empty(len(names), dtype=int)
-    rank[np.argsort(-counts, kind="stable")] = np.arange(len(names))
-    return rank[inverse]
-
-
-def _matched(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return labels renamed so that as many days as possible agree with ``reference``."""
-    own = _by_size(labels)
-    size = max(own.max(), reference.max()) + 1
-    overlap = np.zeros((size, size), dtype=int)
-    np.add.at(overlap, (own, reference), 1)
-    _, names = linear_sum_assignment(-overlap)
-    return names[own]
 
 
 def _field(axis, cube: Cube, values: np.ndarray, land, **style):

@@ -1,0 +1,134 @@
+"""Everything the report knows about one data set, read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regimebench.cube import read_cube
+from regimebench.dataset import Cube
+from regimebench.metrics import find, metrics_of
+from regimebench.metrics.definitions import PROTOCOLS, Metric
+from regimebench.records import RECORD, load_labels, row_folder, seed_folder
+from regimebench.reporting.agreement import by_size, matched
+from regimebench.results import HEADLINE, REFERENCES, Results, best_of, wide
+
+__all__ = ["FIRST", "Material"]
+
+FIRST = ("standard", HEADLINE)  # the metric that a reader sees first
+
+
+@dataclass(frozen=True)
+class Material:
+    """Results of one data set with its cube, labels and records.
+
+    Parameters
+    ----------
+    folder : Path
+        ``results/<dataset>``.
+    results : Results
+    cube : Cube
+    """
+
+    folder: Path
+    results: Results
+    cube: Cube
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any], results: Path) -> Material:
+        """Return what stands in the results folder."""
+        folder = results / settings["dataset"]
+        found = Results.read(dict(settings), folder / "scores.csv", folder / "runs.csv")
+        return cls(folder, found, read_cube(folder / "cube.nc"))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the plan says about the data set."""
+        return self.results.settings
+
+    @property
+    def planted(self) -> bool:
+        """Whether the true labels are known."""
+        return bool(self.results.references)
+
+    @cached_property
+    def metrics(self) -> list[Metric]:
+        """Every metric that has scores: the headline first, then in table order."""
+        known = set(self.results.values["protocol"])
+        found = [metric for protocol in PROTOCOLS if protocol in known for metric in metrics_of(protocol)]
+        return sorted(found, key=lambda metric: (metric.protocol, metric.key) != FIRST)
+
+    @cached_property
+    def scores(self) -> dict[tuple[str, str], pd.Series]:
+        """Scores of ok runs by (address, seed), for each (protocol, metric); missing ones left out."""
+        frames = {protocol: self.results.scores(protocol) for protocol in {m.protocol for m in self.metrics}}
+        return {(m.protocol, m.key): frames[m.protocol][m.key].dropna() for m in self.metrics}
+
+    @cached_property
+    def reference_scores(self) -> dict[str, dict[tuple[str, str], float]]:
+        """What the planted labels and the oracle score, by their name in tables."""
+        tables = {protocol: wide(self.results.values, protocol) for protocol in {m.protocol for m in self.metrics}}
+        return {
+            REFERENCES[name]: {
+                (m.protocol, m.key): float(tables[m.protocol].loc[(name, 0), m.key]) for m in self.metrics
+            }
+            for name in self.results.references
+        }
+
+    @cached_property
+    def best(self) -> pd.DataFrame:
+        """The best run of each row by cosine silhouette, of those that are ok: a collapsed one may score higher."""
+        return best_of(self.results.scores("paper"))
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """Rows with a run that is ok: best median of the headline metric first, twins last."""
+        medians = self.medians(*FIRST).dropna()
+        sign = -1 if find(*FIRST).better == "higher" else 1
+        return sorted(medians.index, key=lambda a: (a in self.results.twins, sign * medians[a]))
+
+    @cached_property
+    def labels(self) -> dict[str, np.ndarray]:
+        """Labels of each row's ok runs as the methods number them, shape (runs, n_days); seeds increase."""
+        runs = self.results.ok.sort_values("seed").groupby("address")["seed"]
+        return {
+            address: np.stack([self.labels_of(address, int(seed)) for seed in seeds])
+            for address, seeds in runs
+            if address in self.results.addresses
+        }
+
+    def labels_of(self, address: str, seed: int) -> np.ndarray:
+        """Return the labels of one run, shape (n_days,)."""
+        return load_labels(seed_folder(row_folder(self.folder, address), seed))
+
+    @cached_property
+    def matched(self) -> dict[str, np.ndarray]:
+        """Labels of each row's best run, numbered alike.
+
+        The first row's clusters are numbered by size, from 0; every other row takes the numbers that overlap most with
+        the first's, so that one number, and one colour, means the same days wherever that is possible.
+        """
+        names = [address for address in self.ranked if address in self.best.index]
+        runs = {address: self.labels_of(address, int(self.best.loc[address, "seed"])) for address in names}
+        if not names:
+            return {}
+        first = by_size(runs[names[0]])
+        return {address: matched(labels, first) for address, labels in runs.items()}
+
+    def medians(self, protocol: str, metric: str) -> pd.Series:
+        """Return the median over ok runs of each row; NaN where there is none."""
+        return self.scores[protocol, metric].groupby(level="address").median().reindex(self.results.addresses)
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """Records of all runs, as they stand on disk; evaluate has checked them."""
+        pairs = self.results.records[["address", "seed"]].itertuples(index=False)
+        paths = [seed_folder(row_folder(self.folder, address), int(seed)) / RECORD for address, seed in pairs]
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]

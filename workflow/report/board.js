@@ -1,0 +1,153 @@
+// The comparison (one line per row: numbers, runs, marks, cost) and the view of single seeds.
+function summarised(dataset, metric, state) {
+  const rows = dataset.rows.filter(row => wanted(dataset.id, row.address, state)).map(row => {
+    const values = known(row.scores[metric.key] ?? []);
+    return {row, values, median: median(values), q1: values.length ? quantile(values, 0.25) : null,
+      q3: values.length ? quantile(values, 0.75) : null};
+  });
+  const sign = metric.higher ? -1 : 1;
+  return rows.sort((a, b) => (a.row.kind === 'twin') - (b.row.kind === 'twin') || compareKeys(a.median, b.median, sign));
+}
+
+function bestControl(dataset, metric) {
+  const medians = dataset.rows.filter(r => r.kind === 'control').map(r => median(known(r.scores[metric.key] ?? [])));
+  const found = known(medians);
+  return found.length ? (metric.higher ? Math.max : Math.min)(...found) : null;
+}
+
+function scaleOf(values) {
+  let [low, high] = [Math.min(...values), Math.max(...values)];
+  if (!(high > low)) [low, high] = [low - 0.5, high + 0.5];
+  const pad = (high - low) * 0.04;
+  return {low: low - pad, high: high + pad, span: high - low, at: v => 100 * (v - low + pad) / (high - low + 2 * pad)};
+}
+
+const percent = value => `${value.toFixed(2)}%`;
+
+function stripPlot(each, scale, control, references) {
+  const text = each.values.map(v => shown(v, scale.span)).join(', ');
+  const svg = make('svg:svg', {class: 'runs', role: 'img', width: '100%', height: 24,
+    'aria-label': `${each.values.length} runs of ${each.row.address}: ${text || 'none'}`});
+  for (const at of ticks(scale.low, scale.high, innerWidth < 640 ? 2 : 4)) svg.append(line(scale.at(at), 0, 24, 'grid'));
+  for (const value of known(Object.values(references))) svg.append(line(scale.at(value), 0, 24, 'truth'));
+  if (control !== null) svg.append(line(scale.at(control), 0, 24, 'control'));
+  if (each.values.length > 1) {
+    const left = scale.at(each.q1);
+    svg.append(make('svg:rect', {class: 'quartiles', x: percent(left), y: 8, height: 8, rx: 1,
+      width: percent(Math.max(0.2, scale.at(each.q3) - left))}));
+  }
+  each.values.forEach((value, i) => svg.append(make('svg:circle', {class: `run ${each.row.kind}`, cx: percent(scale.at(value)),
+    cy: each.values.length > 1 ? 12 + 5 * Math.sin(i * 2.4) : 12, r: 3})));
+  if (each.median !== null && each.values.length > 1) svg.append(line(scale.at(each.median), 3, 21, 'median'));
+  return svg;
+}
+
+function line(at, y1, y2, kind) {
+  return make('svg:line', {class: kind, x1: percent(at), x2: percent(at), y1, y2});
+}
+
+function axis(scale) {
+  const svg = make('svg:svg', {class: 'axis', width: '100%', height: 18, 'aria-hidden': true});
+  for (const at of ticks(scale.low, scale.high, innerWidth < 640 ? 2 : 4)) {
+    const x = scale.at(at);
+    const anchor = x < 8 ? 'start' : x > 92 ? 'end' : 'middle';
+    svg.append(make('svg:text', {x: percent(x), y: 13, 'text-anchor': anchor}, tickText(at)));
+  }
+  return svg;
+}
+
+function badges(row) {
+  const kind = {control: 'control', twin: 'twin'}[row.kind];
+  const parts = [kind, row.deterministic ? 'one run' : null, row.fidelity === 'reconstructed' ? 'reconstructed' : null];
+  return known(parts).filter(Boolean).map(text => make('span', {class: `badge ${text === kind ? kind : ''}`}, text));
+}
+
+function nameCell(row) {
+  return make('th', {scope: 'row', title: row.title, 'data-value': row.address}, make('span', {class: 'name'}, ...breakable(row.address)), ...badges(row));
+}
+
+function headCell(text, attributes = {}) {
+  return make('th', {scope: 'col', ...attributes}, text);
+}
+
+function costText(row) {
+  const seconds = row.cost.seconds;
+  return seconds === null ? MISSING : seconds < 10 ? seconds.toFixed(2) : seconds < 1000 ? seconds.toFixed(0) : seconds.toLocaleString('en', {maximumFractionDigits: 0});
+}
+
+function drawBoard(place, dataset, metric, state) {
+  const rows = summarised(dataset, metric, state);
+  const references = Object.fromEntries(Object.entries(dataset.references).map(([name, scores]) => [name, scores[metric.key]]));
+  const control = bestControl(dataset, metric);
+  const values = [...rows.flatMap(each => each.values), ...known(Object.values(references)), ...known([control])];
+  if (!values.length) {
+    place.replaceChildren(make('p', {}, 'No run that is shown has a score in this metric.'));
+    return;
+  }
+  const scale = scaleOf(values);
+  const letters = dataset.letters?.[metric.key] ?? {};
+  const hasLetters = Object.keys(letters).length > 0;
+  const columns = [headCell('row'), headCell('runs', {class: 'wide', 'data-first': 'descending'}),
+    headCell('median'), headCell('quartiles', {class: 'wide'}), headCell('', {class: 'plot', 'data-fixed': ''}),
+    ...(hasLetters ? [headCell('letters', {class: 'letters'})] : []), headCell('marks'), headCell('seconds', {class: 'wide'})];
+  columns[4].append(axis(scale));
+  const body = make('tbody');
+  for (const each of rows) {
+    const {row} = each;
+    const box = each.values.length > 1 ? `${shown(each.q1, scale.span)} to ${shown(each.q3, scale.span)}` : MISSING;
+    body.append(make('tr', {class: row.kind, 'data-address': row.address},
+      nameCell(row),
+      make('td', {class: 'wide', 'data-value': row.status.filter(s => s === 'ok').length}, row.runs.replace(/ ok$/, '')),
+      make('td', {class: 'value', 'data-value': each.median}, shown(each.median, scale.span), each.row.barred ? ' *' : ''),
+      make('td', {class: 'wide quiet', 'data-value': each.q1}, box),
+      make('td', {class: 'plot'}, stripPlot(each, scale, control, references)),
+      ...(hasLetters ? [make('td', {class: 'letters'}, letters[row.address] ?? MISSING)] : []),
+      make('td', {class: 'marks', title: row.meanings.join('; ')}, row.marks.join(' ') || MISSING),
+      make('td', {class: 'wide', 'data-value': row.cost.seconds}, costText(row))));
+  }
+  const table = make('table', {class: 'data compare', 'data-name': `${dataset.title}: comparison by ${metric.title}`},
+    make('thead', {}, make('tr', {}, ...columns)), body);
+  place.replaceChildren(scrolling('Comparison', table), make('ul', {class: 'notes'}, ...boardNotes(dataset, rows, references, scale, hasLetters)));
+  prepare(table);
+  table.tHead.rows[0].cells[2].dataset.first = metric.higher ? 'descending' : 'ascending';
+  table.tHead.rows[0].cells[2].setAttribute('aria-sort', metric.higher ? 'descending' : 'ascending');
+}
+
+function boardNotes(dataset, rows, references, scale, hasLetters) {
+  const notes = [];
+  for (const [name, value] of Object.entries(references)) {
+    if (value !== null && value !== undefined) notes.push(`Dotted line: ${name.replace(/[()]/g, '')}, ${shown(value, scale.span)}.`);
+  }
+  if (rows.some(each => each.row.barred)) notes.push('* not marked best: fewer than half of the runs are ok, or fewer clusters than asked.');
+  if (hasLetters) notes.push(dataset.letters_note);
+  const marks = new Map(rows.flatMap(each => each.row.marks.map((mark, i) => [mark, each.row.meanings[i]])));
+  if (marks.size) notes.push(`Marks: ${[...marks].map(([mark, meaning]) => `${mark}: ${meaning}`).join('; ')}.`);
+  return notes.map(text => make('li', {}, text));
+}
+
+function drawSeeds(place, dataset, metric, state) {
+  const rows = summarised(dataset, metric, state);
+  const seeds = [...new Set(rows.flatMap(each => each.row.seeds))].sort((a, b) => a - b);
+  const values = rows.flatMap(each => each.values);
+  if (!values.length) {
+    place.replaceChildren(make('p', {}, 'No run that is shown has a score in this metric.'));
+    return;
+  }
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const body = make('tbody');
+  for (const {row} of rows) {
+    const cells = seeds.map(seed => {
+      const i = row.seeds.indexOf(seed);
+      if (i < 0) return make('td', {class: 'none'});
+      const value = row.scores[metric.key]?.[i] ?? null;
+      if (value === null) return make('td', {class: 'lost', 'data-value': row.status[i]}, row.status[i] === 'ok' ? MISSING : row.status[i]);
+      const share = high > low ? (value - low) / (high - low) : 0.5;
+      return make('td', {class: 'cell', style: heat(metric.higher ? share : 1 - share)}, shown(value, high - low));
+    });
+    body.append(make('tr', {}, nameCell(row), ...cells));
+  }
+  const table = make('table', {class: 'data seeds', 'data-name': `${dataset.title}: seeds by ${metric.title}`},
+    make('thead', {}, make('tr', {}, headCell('row'), ...seeds.map(seed => headCell(String(seed), {'data-first': metric.higher ? 'descending' : 'ascending'})))), body);
+  place.replaceChildren(scrolling('Seed by seed', table), make('p', {class: 'notes'}, 'Yellow is best and violet worst among the runs shown; hatched runs have no score.'));
+  prepare(table);
+}
