@@ -22,6 +22,7 @@ from regimebench.results import HEADLINE, REFERENCES, Results, best_of, wide
 
 __all__ = ["FIRST", "Material"]
 
+ALWAYS = ("paper", "standard")  # protocols that need no truth
 FIRST = ("standard", HEADLINE)  # the metric that a reader sees first
 
 
@@ -60,8 +61,8 @@ class Material:
 
     @cached_property
     def metrics(self) -> list[Metric]:
-        """Every metric that has scores: the headline first, then in table order."""
-        known = set(self.results.values["protocol"])
+        """Every metric that applies: the headline first, then in table order."""
+        known = {*ALWAYS, *self.results.values["protocol"]}
         found = [metric for protocol in PROTOCOLS if protocol in known for metric in metrics_of(protocol)]
         return sorted(found, key=lambda metric: (metric.protocol, metric.key) != FIRST)
 

@@ -40,7 +40,7 @@ def page(folder, chosen):
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(page):
-    used = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", page)
+    used = re.findall(r"""<\w+\s[^<>]*?\b(?:src|href)=["']?([^"'\s>]+)""", page)
     assert {link for link in used if not link.startswith(("data:", "#", "../tables/"))} == set()
     assert not re.search(r"url\(|@import", page)
     assert "default-src &#39;none&#39;" in page
@@ -172,5 +172,5 @@ def test_ticks_of_a_year_are_months_and_of_decades_years():
 
 
 def test_a_template_without_its_content_is_an_error():
-    with pytest.raises(Exception, match="sections"):
+    with pytest.raises(Exception, match="is undefined"):
         render(data={})
