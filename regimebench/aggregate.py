@@ -54,9 +54,14 @@ def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path,
 
 
 def tables_of(settings: dict[str, Any], folder: Path) -> list[Table]:
-    """Return the same tables for the report, from the data set's results folder."""
+    """Return the same tables from the data set's results folder."""
     results = Results.read(settings, folder / "scores.csv", folder / "runs.csv")
-    built = _build(results, study(results), PRINTED)
+    return all_tables(results, study(results))
+
+
+def all_tables(results: Results, found: Study) -> list[Table]:
+    """Return the same tables for the report."""
+    built = _build(results, found, PRINTED)
     return [table for made, _ in built.values() for table in made]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from regimebench import __version__, notes
-from regimebench.aggregate import tables_of
+from regimebench.aggregate import all_tables
 from regimebench.alarms import ALARMS
 from regimebench.evidence import shown as evidence
 from regimebench.files import replacing
@@ -77,7 +77,7 @@ def _section(material: Material, results: Path, base: Path) -> tuple[dict[str, A
         "limits": summary.limits(material),
         "glance": summary.glance(material),
         "trained": verdicts.against_untrained(material),
-        "tables": tables_of(settings, material.folder),
+        "tables": all_tables(material.results, material.study),
         "findings": findings,
         "evidence": evidence.tables(findings) if findings else [],
         "frame": frame.drawing,
@@ -103,6 +103,7 @@ def _numbers(material: Material, results: Path, shown: list[str]) -> dict[str, A
             name: {f"{protocol}.{key}": comparison.rounded(value) for (protocol, key), value in scores.items()}
             for name, scores in material.reference_scores.items()
         },
+        "statistics": comparison.statistics(material),
         "agreement": {"rows": names, "ari": [[_percent(value) for value in line] for line in means]},
         "space": regimes.space(material, shown) if material.matched else None,
         "files": {path.name: path.read_text(encoding="utf-8") for path in _csv(results, material.settings["dataset"])},

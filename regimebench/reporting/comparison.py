@@ -8,7 +8,7 @@ import numpy as np
 
 from regimebench.reporting.material import Material
 
-__all__ = ["compared", "metric_list"]
+__all__ = ["compared", "metric_list", "rounded", "statistics"]
 
 DIGITS = 7
 COSTS = ("seconds", "peak_rss_mib", "n_parameters")
@@ -32,6 +32,35 @@ def metric_list(material: Material) -> list[dict[str, Any]]:
 def compared(material: Material) -> list[dict[str, Any]]:
     """Return one entry per row: what it is, its runs, its scores by metric in the order of seeds, and its cost."""
     return [_row(material, row) for row in material.results.rows]
+
+
+def statistics(material: Material) -> dict[str, Any]:
+    """Return, by metric, what the study says about rows and pairs of rows.
+
+    Rows: letters, possible ranks, interquartile mean with its interval. Pairs in the order of an upper triangle: the
+    probability, in per cent, that a run of the first row scores better than one of the second, and whether they are
+    told apart (one character each).
+    """
+    found = {}
+    for key, study in material.study.metrics.items():
+        summary, pairs = study.summary, study.pairs
+        found[key] = {
+            "rows": {
+                str(address): {
+                    "letters": line["letters"] if isinstance(line["letters"], str) else None,
+                    "ranks": [_whole(line["rank_low"]), _whole(line["rank_high"])],
+                    "iqm": [rounded(line[name]) for name in ("iqm", "iqm_low", "iqm_high")],
+                }
+                for address, line in summary.iterrows()
+            },
+            "better": [_whole(100 * share) for share in pairs["superiority"]],
+            "apart": "".join(map(str, pairs["differ"].astype(int))),
+        }
+    return found
+
+
+def _whole(value: float) -> int | None:
+    return round(float(value)) if np.isfinite(value) else None
 
 
 def _row(material: Material, row: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from regimebench.metrics.definitions import PROTOCOLS, Metric
 from regimebench.records import RECORD, load_labels, row_folder, seed_folder
 from regimebench.reporting.agreement import by_size, matched
 from regimebench.results import HEADLINE, REFERENCES, Results, best_of, wide
+from regimebench.stats.study import Study, study
 
 __all__ = ["FIRST", "Material"]
 
@@ -58,6 +59,11 @@ class Material:
     def planted(self) -> bool:
         """Whether the true labels are known."""
         return bool(self.results.references)
+
+    @cached_property
+    def study(self) -> Study:
+        """Tests and intervals over seeds, metric by metric."""
+        return study(self.results)
 
     @cached_property
     def metrics(self) -> list[Metric]:

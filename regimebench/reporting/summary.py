@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from regimebench import notes
 from regimebench.metrics import find
 from regimebench.reporting.material import FIRST, Material
-from regimebench.reporting.verdicts import ALPHA, Duel, against_control, against_untrained
+from regimebench.reporting.verdicts import Duel, against_control, against_untrained, best_row, not_told_from
+from regimebench.stats.pairwise import ALPHA
 
 __all__ = ["facts", "glance", "limits", "overall_limits", "sentences"]
 
@@ -76,21 +75,18 @@ def facts(material: Material) -> str:
 def glance(material: Material) -> dict[str, Any]:
     """Return one line about one data set for the table at the top."""
     statuses = Counter(material.results.records["status"])
-    medians = material.medians(*FIRST)
+    medians, best = material.medians(*FIRST), best_row(material)
     control, duels = against_control(material)
-    trained = against_untrained(material)
-    reference, p = material.results.tests(*FIRST)
-    best = material.ranked[0] if material.ranked else None
     return {
         "rows": len(material.results.rows),
         "runs": f"{statuses['ok']} of {statuses.total()}",
         "best": best,
         "value": _shown(medians[best]) if best else "–",
-        "tied": sum(value >= ALPHA for value in p.values()) if reference else None,
+        "tied": len(not_told_from(material, best)[0]) if best else None,
         "control": control,
         "control_value": _shown(medians[control]) if control else "–",
         "beat_control": _tally(duels),
-        "beat_untrained": _tally(trained),
+        "beat_untrained": _tally(against_untrained(material)),
     }
 
 
@@ -110,46 +106,39 @@ def _compared(material: Material) -> str:
 
 
 def _best(material: Material) -> list[str]:
-    metric = find(*FIRST)
-    if not material.ranked:
+    best = best_row(material)
+    if best is None:
         return ["No run is ok, so nothing can be compared."]
-    medians, best = material.medians(*FIRST), material.ranked[0]
-    title = metric.title[0].lower() + metric.title[1:]
-    text = f"By the {title}, median over seeds, {best} is best ({_shown(medians[best])})."
-    reference, p = material.results.tests(*FIRST)
-    tested = {address: value for address, value in p.items() if np.isfinite(value)}
-    if not tested:
-        return [text, "Too few rows have two ok runs for a test."]
-    among = "" if reference == best else f" Among rows of two runs or more it is {reference}."
-    tied = [address for address, value in tested.items() if value >= ALPHA]
+    title = find(*FIRST).title
+    title = title[0].lower() + title[1:]
+    text = f"By the {title}, {best} ranks first (median {_shown(material.medians(*FIRST)[best])})."
+    pairs = material.study.metric(*FIRST).pairs
+    if not pairs["p"].notna().any():
+        return [text + " Too few rows have two runs for a test."]
+    tied, untested = not_told_from(material, best)
     told = (
-        f"{_count(len(tied), 'row')} cannot be told from {reference} at the 5 % level: {_names(tied)}."
+        f"{_count(len(tied), 'row')} cannot be told from {best} at the 5 % level: {_names(tied)}."
         if tied
-        else f"Every other row that can be tested is significantly worse than {reference}."
+        else f"Every other row that can be tested is significantly worse than {best}."
     )
-    floor = notes.test(metric.title, material.results, reference, p).partition("With so few runs ")[2]
-    return [text + among, told + (f" With so few runs {floor}" if floor else "")]
+    told += f" Too few runs to be tested against it: {_names(untested)}." if untested else ""
+    floor = pairs["smallest_p"].min()
+    if floor > ALPHA:
+        told += f" With so few runs no corrected p below {floor:.2g} can be reached: no difference can be significant."
+    return [text, told]
 
 
 def _controls(material: Material) -> list[str]:
     control, duels = against_control(material)
     if control is None or not duels:
         return []
-    metric, medians = find(*FIRST), material.medians(*FIRST)
-    sign = 1 if metric.better == "higher" else -1
-    above = [duel for duel in duels if sign * (duel.medians[0] - duel.medians[1]) > 0]
-    text = f"The best control is {control} ({_shown(medians[control])}). "
+    above = [duel.row for duel in duels if duel.median_is_better]
+    text = f"The best control is {control} ({_shown(material.medians(*FIRST)[control])}). "
+    many = _count(len(duels), "method or variant", "methods and variants")
     if not above:
-        return [
-            text + f"None of {_count(len(duels), 'method or variant', 'methods and variants')} has a better median."
-        ]
-    text += f"{len(above)} of {_count(len(duels), 'method or variant', 'methods and variants')} "
-    text += f"{'has' if len(above) == 1 else 'have'} a better median: {_names([duel.row for duel in above])}. "
-    sure = [duel.row for duel in above if duel.verdict == "better"]
-    if all(duel.verdict == "untested" for duel in above):
-        always = [duel.row for duel in above if duel.better == 1]
-        return [text + f"The control gives one run, so no test is made; in every run better: {_names(always)}."]
-    return [text + f"Significantly better: {_names(sure)}."]
+        return [text + f"None of {many} has a better median."]
+    text += f"{len(above)} of {many} {'has' if len(above) == 1 else 'have'} a better median: {_names(above)}. "
+    return [text + f"Significantly better: {_names(duel.row for duel in duels if duel.verdict == 'better')}."]
 
 
 def _training(material: Material) -> list[str]:

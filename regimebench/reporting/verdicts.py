@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import mannwhitneyu
-from statsmodels.stats.multitest import multipletests
 
 from regimebench.metrics import find
 from regimebench.reporting.material import FIRST, Material
-from regimebench.stats import mann_whitney
 
-__all__ = ["ALPHA", "Duel", "against_control", "against_untrained"]
+__all__ = ["Duel", "against", "against_control", "against_untrained", "best_row", "not_told_from"]
 
-ALPHA = 0.05
-MIN_RUNS = 2
 UNTRAINED = "untrained"  # name of the variant that leaves out the training
 
 
@@ -30,64 +24,88 @@ class Duel:
         Addresses.
     medians : tuple of float
         Of both, over ok runs.
-    better : float
-        Probability that a run of ``row`` is better than one of ``other``, ties counted half.
+    superiority, low, high : float
+        Probability that a run of ``row`` scores better than one of ``other``, ties half, with its 95 % interval.
+    test : str
+        Which test, ``none`` where none is possible.
     p : float
-        Two-sided Mann-Whitney p, Holm-adjusted within the question; NaN where a row has a single run.
+        Corrected for all pairs of rows (Holm), NaN without a test.
+    differ : bool
+        Whether the rows are told apart at 5 %.
     """
 
     row: str
     other: str
     medians: tuple[float, float]
-    better: float
-    p: float = float("nan")
+    superiority: float
+    low: float
+    high: float
+    test: str
+    p: float
+    differ: bool
 
     @property
     def verdict(self) -> str:
-        """``better`` or ``worse`` where significant, ``open`` where not, ``untested`` where no test is possible."""
-        if np.isnan(self.p):
-            return "untested"
-        return "open" if self.p >= ALPHA else "better" if self.better > 0.5 else "worse"
+        """``better``, ``worse``, ``open`` (not told apart) or ``untested``."""
+        if self.differ:
+            return "better" if self.superiority > 0.5 else "worse"
+        return "open" if np.isfinite(self.p) else "untested"
+
+    @property
+    def median_is_better(self) -> bool:
+        """Whether ``row`` has the better median, told apart or not."""
+        sign = 1 if find(*FIRST).better == "higher" else -1
+        return sign * (self.medians[0] - self.medians[1]) > 0
+
+
+def best_row(material: Material) -> str | None:
+    """Return the row of best rank in the headline metric; of equals the first. Failed runs count as the worst."""
+    summary = material.study.metric(*FIRST).summary
+    ranks = summary.loc[summary["n"] > summary["n_failed"], "rank"].dropna()
+    return str(ranks.idxmin()) if len(ranks) else None
+
+
+def not_told_from(material: Material, best: str) -> tuple[list[str], list[str]]:
+    """Return rows that are not told from ``best`` at 5 %, and rows that cannot be tested against it."""
+    duels = [against(material, address, best) for address in _ranked(material) if address != best]
+    verdicts = {verdict: [duel.row for duel in duels if duel.verdict == verdict] for verdict in ("open", "untested")}
+    return verdicts["open"], verdicts["untested"]
 
 
 def against_control(material: Material) -> tuple[str | None, list[Duel]]:
-    """Return the control of best median, and every method that is no twin against it."""
-    medians = material.medians(*FIRST).dropna()
+    """Return the control of best rank, and every method against it."""
     kinds = {row["address"]: row["kind"] for row in material.results.rows}
-    controls = [address for address in medians.index if kinds[address] == "control"]
-    if not controls:
+    ranked = _ranked(material)
+    best = next((address for address in ranked if kinds[address] == "control"), None)
+    if best is None:
         return None, []
-    best = _best(controls, medians)
-    return best, _duels(material, [(a, best) for a in medians.index if kinds[a] == "method"])
+    return best, [against(material, address, best) for address in ranked if kinds[address] == "method"]
 
 
 def against_untrained(material: Material) -> list[Duel]:
     """Return every method, variants included, against the untrained self of its plugin, where both have ok runs."""
-    medians = material.medians(*FIRST).dropna()
-    kinds = {row["address"]: row["kind"] for row in material.results.rows}
-    pairs = [(a, f"{a.partition('/')[0]}/{UNTRAINED}") for a in medians.index if kinds[a] == "method"]
-    return _duels(material, [(a, other) for a, other in pairs if a != other and other in medians.index])
+    kinds, ranked = {row["address"]: row["kind"] for row in material.results.rows}, _ranked(material)
+    pairs = [(a, f"{a.partition('/')[0]}/{UNTRAINED}") for a in ranked if kinds[a] == "method"]
+    return [against(material, a, other) for a, other in pairs if a != other and other in ranked]
 
 
-def _best(addresses: Sequence[str], medians) -> str:
-    return (max if find(*FIRST).better == "higher" else min)(addresses, key=lambda address: medians[address])
+def against(material: Material, row: str, other: str) -> Duel:
+    """Return the comparison of two rows in the headline metric."""
+    study = material.study.metric(*FIRST)
+    pair, medians = study.pair(row, other), study.summary["median"]
+    shares = {name: float(pair[name]) for name in ("superiority", "low", "high")}
+    return Duel(
+        row,
+        other,
+        (float(medians[row]), float(medians[other])),
+        **shares,
+        test=str(pair["test"]),
+        p=float(pair["p_holm"]),
+        differ=bool(pair["differ"]),
+    )
 
 
-def _duels(material: Material, pairs: Sequence[tuple[str, str]]) -> list[Duel]:
-    scores = material.scores[FIRST]
-    samples = {address: values.to_numpy() for address, values in scores.groupby(level="address")}
-    sign = 1 if find(*FIRST).better == "higher" else -1
-    duels = []
-    for row, other in pairs:
-        a, b = sign * samples[row], sign * samples[other]
-        better = float(mannwhitneyu(a, b).statistic / (len(a) * len(b)))
-        p = mann_whitney(a, b) if min(len(a), len(b)) >= MIN_RUNS else float("nan")
-        duels.append(Duel(row, other, (float(np.median(samples[row])), float(np.median(samples[other]))), better, p))
-    return _corrected(duels)
-
-
-def _corrected(duels: list[Duel]) -> list[Duel]:
-    """Return duels with Holm-adjusted p values."""
-    tested = [duel.p for duel in duels if np.isfinite(duel.p)]
-    adjusted = iter(multipletests(tested, method="holm")[1] if tested else ())
-    return [replace(duel, p=float(next(adjusted))) if np.isfinite(duel.p) else duel for duel in duels]
+def _ranked(material: Material) -> list[str]:
+    """Return the rows that have a run that is ok, best rank first."""
+    summary = material.study.metric(*FIRST).summary
+    return [str(address) for address in summary[summary["n"] > summary["n_failed"]].sort_values("rank").index]

@@ -24,7 +24,7 @@ function scaleOf(values) {
 
 const percent = value => `${value.toFixed(2)}%`;
 
-function stripPlot(each, scale, control, references) {
+function stripPlot(each, scale, control, references, iqm) {
   const text = each.values.map(v => shown(v, scale.span)).join(', ');
   const svg = make('svg:svg', {class: 'runs', role: 'img', width: '100%', height: 24,
     'aria-label': `${each.values.length} runs of ${each.row.address}: ${text || 'none'}`});
@@ -38,6 +38,9 @@ function stripPlot(each, scale, control, references) {
   }
   each.values.forEach((value, i) => svg.append(make('svg:circle', {class: `run ${each.row.kind}`, cx: percent(scale.at(value)),
     cy: each.values.length > 1 ? 12 + 5 * Math.sin(i * 2.4) : 12, r: 3})));
+  if (iqm && iqm[1] !== null) {
+    svg.append(make('svg:line', {class: 'interval', x1: percent(scale.at(iqm[1])), x2: percent(scale.at(iqm[2])), y1: 21.5, y2: 21.5}));
+  }
   if (each.median !== null && each.values.length > 1) svg.append(line(scale.at(each.median), 3, 21, 'median'));
   return svg;
 }
@@ -85,11 +88,10 @@ function drawBoard(place, dataset, metric, state) {
     return;
   }
   const scale = scaleOf(values);
-  const letters = dataset.letters?.[metric.key] ?? {};
-  const hasLetters = Object.keys(letters).length > 0;
+  const study = dataset.statistics[metric.key]?.rows ?? {};
   const columns = [headCell('row'), headCell('runs', {class: 'wide', 'data-first': 'descending'}),
     headCell('median'), headCell('quartiles', {class: 'wide'}), headCell('', {class: 'plot', 'data-fixed': ''}),
-    ...(hasLetters ? [headCell('letters', {class: 'letters'})] : []), headCell('marks'), headCell('seconds', {class: 'wide'})];
+    headCell('letters', {class: 'letters'}), headCell('ranks', {class: 'wide'}), headCell('marks'), headCell('seconds', {class: 'wide'})];
   columns[4].append(axis(scale));
   const body = make('tbody');
   for (const each of rows) {
@@ -100,29 +102,66 @@ function drawBoard(place, dataset, metric, state) {
       make('td', {class: 'wide', 'data-value': row.status.filter(s => s === 'ok').length}, row.runs.replace(/ ok$/, '')),
       make('td', {class: 'value', 'data-value': each.median}, shown(each.median, scale.span), each.row.barred ? ' *' : ''),
       make('td', {class: 'wide quiet', 'data-value': each.q1}, box),
-      make('td', {class: 'plot'}, stripPlot(each, scale, control, references)),
-      ...(hasLetters ? [make('td', {class: 'letters'}, letters[row.address] ?? MISSING)] : []),
+      make('td', {class: 'plot'}, stripPlot(each, scale, control, references, study[row.address]?.iqm)),
+      make('td', {class: 'letters'}, study[row.address]?.letters ?? MISSING),
+      make('td', {class: 'wide quiet'}, rankText(study[row.address]?.ranks)),
       make('td', {class: 'marks', title: row.meanings.join('; ')}, row.marks.join(' ') || MISSING),
       make('td', {class: 'wide', 'data-value': row.cost.seconds}, costText(row))));
   }
   const table = make('table', {class: 'data compare', 'data-name': `${dataset.title}: comparison by ${metric.title}`},
     make('thead', {}, make('tr', {}, ...columns)), body);
-  place.replaceChildren(scrolling('Comparison', table), make('ul', {class: 'notes'}, ...boardNotes(dataset, rows, references, scale, hasLetters)));
+  place.replaceChildren(scrolling('Comparison', table), make('ul', {class: 'notes'}, ...boardNotes(dataset, rows, references, scale)));
   prepare(table);
   table.tHead.rows[0].cells[2].dataset.first = metric.higher ? 'descending' : 'ascending';
   table.tHead.rows[0].cells[2].setAttribute('aria-sort', metric.higher ? 'descending' : 'ascending');
 }
 
-function boardNotes(dataset, rows, references, scale, hasLetters) {
-  const notes = [];
+function rankText(ranks) {
+  if (!ranks || ranks[0] === null) return MISSING;
+  return ranks[0] === ranks[1] ? String(ranks[0]) : `${ranks[0]}–${ranks[1]}`;
+}
+
+function boardNotes(dataset, rows, references, scale) {
+  const notes = ['Rows that share a letter are not told apart at 5 % (Holm\u2019s correction over all pairs). Ranks: those that are possible, for all rows at once with 95 % confidence; failed runs count as the worst. The thin line below the dots is the 95 % interval of the interquartile mean. Twins take no part.'];
   for (const [name, value] of Object.entries(references)) {
     if (value !== null && value !== undefined) notes.push(`Dotted line: ${name.replace(/[()]/g, '')}, ${shown(value, scale.span)}.`);
   }
   if (rows.some(each => each.row.barred)) notes.push('* not marked best: fewer than half of the runs are ok, or fewer clusters than asked.');
-  if (hasLetters) notes.push(dataset.letters_note);
   const marks = new Map(rows.flatMap(each => each.row.marks.map((mark, i) => [mark, each.row.meanings[i]])));
   if (marks.size) notes.push(`Marks: ${[...marks].map(([mark, meaning]) => `${mark}: ${meaning}`).join('; ')}.`);
   return notes.map(text => make('li', {}, text));
+}
+
+// Every row against every other: the probability that a run of the row scores better than one of the column.
+function drawPairs(place, dataset, metric, state) {
+  const study = dataset.statistics[metric.key];
+  const names = Object.keys(study.rows);
+  const shares = new Map();
+  let at = 0;
+  for (let i = 0; i < names.length; i++) {
+    for (let j = i + 1; j < names.length; j++, at++) {
+      const share = study.better[at];
+      shares.set(`${names[i]} ${names[j]}`, [share, study.apart[at] === '1']);
+      shares.set(`${names[j]} ${names[i]}`, [share === null ? null : 100 - share, study.apart[at] === '1']);
+    }
+  }
+  const rows = summarised(dataset, metric, state).map(each => each.row.address).filter(name => study.rows[name]?.letters);
+  if (rows.length < 2) {
+    place.replaceChildren(make('p', {}, 'Fewer than two rows that are shown can be compared.'));
+    return;
+  }
+  const body = make('tbody', {}, ...rows.map(a => make('tr', {}, make('th', {scope: 'row'}, ...breakable(a)), ...rows.map(b => {
+    if (a === b) return make('td', {class: 'none'});
+    const [share, apart] = shares.get(`${a} ${b}`);
+    if (share === null) return make('td', {}, MISSING);
+    const depth = Math.round(Math.abs(share - 50) * 1.3);
+    const side = share > 50 ? 'win' : 'loss';
+    return make('td', {class: apart ? `apart ${side}` : side, style: `--d:${depth}%`, title: `${a} against ${b}`}, `${share}${apart ? '*' : ''}`);
+  }))));
+  const head = make('tr', {}, make('td'), ...rows.map(name => make('th', {scope: 'col', class: 'steep'}, make('span', {}, name))));
+  const table = make('table', {class: 'agreement pairs', 'data-name': `${dataset.title}: pairs by ${metric.title}`}, make('thead', {}, head), body);
+  place.replaceChildren(scrolling('Pairs of rows', table), make('p', {class: 'notes'}, '* told apart at 5 % (Holm\u2019s correction over all pairs). 50 means no difference.'));
+  addDownload(table);
 }
 
 function drawSeeds(place, dataset, metric, state) {
