@@ -29,6 +29,7 @@ rule all:
     input:
         f"{RESULTS}/report/index.html",
         [table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
+        expand(f"{RESULTS}/figures/{{dataset}}", dataset=PLAN.datasets),
 
 
 include: "workflow/rules/download.smk"

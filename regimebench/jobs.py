@@ -154,6 +154,16 @@ def _changed(entry: DatasetEntry) -> dict[str, Any]:
     return {key: value for key, value in given.items() if "://" not in str(value)}
 
 
+def page_parts() -> list[str]:
+    """Return the names of the files that the report's page is made of; captions for Snakemake's own are others."""
+    return sorted(path.name for path in (ROOT / "workflow" / "report").iterdir() if path.suffix != ".rst")
+
+
+def figure_settings(plan: Plan, dataset: str) -> dict[str, Any]:
+    """Return what the figures of one data set need to know, JSON-ready."""
+    return {"results": plan.results.as_posix(), **table_settings(plan, dataset)}
+
+
 def report_settings(plan: Plan) -> dict[str, Any]:
     """Return what the report needs to know, JSON-ready."""
     return {"results": plan.results.as_posix(), "datasets": [table_settings(plan, name) for name in plan.datasets]}

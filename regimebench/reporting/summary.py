@@ -124,7 +124,10 @@ def _best(material: Material) -> list[str]:
     told += f" Too few runs to be tested against it: {_names(untested)}." if untested else ""
     floor = pairs["smallest_p"].min()
     if floor > ALPHA:
-        told += f" With so few runs no corrected p below {floor:.2g} can be reached: no difference can be significant."
+        told += (
+            f" With so few runs no corrected p below {floor:.2g} can be reached: no two rows that draw seeds can be "
+            "told apart."
+        )
     return [text, told]
 
 

@@ -75,7 +75,7 @@ function headCell(text, attributes = {}) {
 
 function costText(row) {
   const seconds = row.cost.seconds;
-  return seconds === null ? MISSING : seconds < 10 ? seconds.toFixed(2) : seconds < 1000 ? seconds.toFixed(0) : seconds.toLocaleString('en', {maximumFractionDigits: 0});
+  return seconds === null ? MISSING : seconds < 0.01 ? '<0.01' : seconds < 10 ? seconds.toFixed(2) : seconds < 1000 ? seconds.toFixed(0) : seconds.toLocaleString('en', {maximumFractionDigits: 0});
 }
 
 function drawBoard(place, dataset, metric, state) {

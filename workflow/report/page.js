@@ -126,6 +126,7 @@ function print() {
   if (printing) return;
   printing = true;
   for (const id of datasets.keys()) draw(id);
+  for (const each of document.querySelectorAll('details:not([data-row])')) each.open = true;
 }
 
 for (const table of document.querySelectorAll('table.data')) prepare(table);

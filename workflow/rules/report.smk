@@ -6,9 +6,9 @@ rule report:
         findings=expand(f"{RESULTS}/{{dataset}}/verify.json", dataset=jobs.published(PLAN)),
         tables=[table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
         code=jobs.code("report.py"),
-        template="workflow/report/index.html.j2",
+        templates=collect("workflow/report/{file}", file=jobs.page_parts()),
     output:
-        f"{RESULTS}/report/index.html",
+        report(f"{RESULTS}/report/index.html", caption="../report/page.rst", category="Page"),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
@@ -19,3 +19,30 @@ rule report:
         settings=jobs.text(jobs.report_settings(PLAN)),
     shell:
         "python -m regimebench report --settings {params.settings:q} --page {output} > {log} 2>&1"
+
+
+rule figures:
+    input:
+        cube=f"{RESULTS}/{{dataset}}/cube.nc",
+        runs=f"{RESULTS}/{{dataset}}/runs.csv",
+        scores=f"{RESULTS}/{{dataset}}/scores.csv",
+        code=jobs.code("reporting/figures.py"),
+    output:
+        report(
+            directory(f"{RESULTS}/figures/{{dataset}}"),
+            patterns=["{figure}.png"],
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"data set": "{dataset}", "figure": "{figure}"},
+        ),
+    log:
+        f"{RESULTS}/logs/figures/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures/{{dataset}}.jsonl"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda wildcards: jobs.text(jobs.figure_settings(PLAN, wildcards.dataset)),
+    shell:
+        "python -m regimebench figures --settings {params.settings:q} --folder {output} > {log} 2>&1"
