@@ -29,12 +29,16 @@ rule all:
     input:
         f"{RESULTS}/report/index.html",
         [table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
-        expand(f"{RESULTS}/figures/{{dataset}}", dataset=PLAN.datasets),
+        expand(f"{RESULTS}/figures/{{dataset}}/runs", dataset=PLAN.datasets),
+        [f"{stem}.html" for stem in jobs.paper_table_stems(PLAN)],
+        expand(f"{RESULTS}/tables/{{dataset}}.k.md", dataset=PLAN.datasets),
+        f"{RESULTS}/tables/audit.html",
 
 
 include: "workflow/rules/download.smk"
 include: "workflow/rules/preprocess.smk"
 include: "workflow/rules/verify.smk"
+include: "workflow/rules/choose_k.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/aggregate.smk"

@@ -110,6 +110,19 @@ def verify(
 
 
 @app.command()
+def audit(
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+    html: Annotated[Path | None, typer.Option(help="HTML fragment to write.")] = None,
+) -> None:
+    """Check the papers' printed tables by arithmetic alone, and show it."""
+    from regimebench.audit import audit as check
+
+    text = check(out, html)
+    if out is None and html is None:
+        typer.echo(text)
+
+
+@app.command()
 def tables(results: Annotated[Path, typer.Argument(help="Results folder of a run.")] = Path("results")) -> None:
     """Print the tables of a finished run and where they stand."""
     found = sorted((results / "tables").glob("*.md"))
@@ -157,6 +170,22 @@ def aggregate(settings: Text, scores: File, runs: File, printed: File, tables: F
     from regimebench import aggregate as stage
 
     stage.aggregate(json.loads(settings), scores, runs, printed, tables)
+
+
+@app.command(rich_help_panel=STAGES)
+def paper_tables(settings: Text, tables: File) -> None:
+    """Write the papers' tables, regenerated."""
+    from regimebench import paper_tables as stage
+
+    stage.paper_tables(json.loads(settings), tables)
+
+
+@app.command(rich_help_panel=STAGES)
+def choose_k(settings: Text, cube: File, tables: File, figures: File) -> None:
+    """Write what k-means gives over the number of clusters."""
+    from regimebench import choose_k as stage
+
+    stage.choose_k(json.loads(settings), cube, tables, figures)
 
 
 @app.command(rich_help_panel=STAGES)

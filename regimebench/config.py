@@ -14,8 +14,8 @@ from regimebench.schema import InvalidFile, load_yaml, problems
 from regimebench.sources import ROOT
 
 TYPES = {"plugin": str, "params": (dict, type(None))}
-# Folders of the results that hold something else than one data set.
-RESERVED = ("benchmarks", "figures", "logs", "report", "tables", "truth")
+# Names in the results that stand for something else than one data set: folders, and first words of tables.
+RESERVED = ("audit", "benchmarks", "figures", "logs", "paper", "report", "tables", "truth")
 PUBLISHED = ROOT / "published" / "data.yaml"  # one key for each data set of the papers
 WORDS = {"all": None, "defaults": 1}  # how many rows of each plugin a word in place of a list of methods stands for
 DEFAULTS = {"results": "results", "n_clusters": 7, "seeds": 20, "budget": "full", "retry_failed": False}
@@ -251,7 +251,7 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
     found = _wrong(f"datasets.{name}.params", params, spec.parameters, several=True)
     if name in RESERVED:
         found.append(
-            f"datasets.{name}: the results have a folder of this name already; a data set cannot be called "
+            f"datasets.{name}: the results have something else of this name already; a data set cannot be called "
             f"{', '.join(RESERVED)}"
         )
     published, known = entry.get("published"), load_yaml(PUBLISHED)

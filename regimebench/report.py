@@ -30,14 +30,16 @@ def report(settings: dict[str, Any], page: Path) -> None:
     Parameters
     ----------
     settings : dict
-        The results folder, and per data set what its tables need to know.
+        The results folder, ``rows`` and ``budget`` of all data sets, and per data set what else its tables need to know.
     page : Path
         HTML file to write. It holds all it shows; links lead to the files of tables beside it.
     """
     results = Path(settings["results"])
     sections, data = [], []
+    shared = {key: settings[key] for key in ("rows", "budget")}
     for each in settings["datasets"]:  # one at a time: a cube may be large
-        section, numbers = _section(Material.read(each, results), results, page.parent)
+        material = Material.read({**shared, **each}, results)
+        section, numbers = _section(material, results, page.parent)
         sections.append(section)
         data.append(numbers)
     text = render(

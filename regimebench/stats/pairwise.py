@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from regimebench.stats.effect import superiority, superiority_interval, wilson
-from regimebench.stats.exact import rank_sum_p, sign_p, signed_rank_p, smallest_rank_sum_p, smallest_sign_p
+from regimebench.stats.exact import rank_sum_ps, sign_p, signed_rank_p, smallest_rank_sum_p, smallest_sign_p
 from regimebench.stats.samples import Samples
 
 __all__ = ["ALPHA", "MIN_RUNS", "compare"]
@@ -53,8 +52,11 @@ def compare(samples: Samples) -> pd.DataFrame:
     pairs = pd.DataFrame({"a": names[i], "b": names[j], "test": kinds, "n_a": tried[i], "n_b": tried[j]})
     pairs["p"] = _tests(samples, i, j, kinds)
     pairs["p_holm"] = _holm(pairs["p"])
-    failed = np.isneginf(samples.scores).any()
-    pairs["p_holm_ok"] = _holm(_tests(samples.only_ok(), i, j, kinds)) if failed else pairs["p_holm"]
+    some = np.isneginf(samples.scores).any(axis=1)
+    again = some[i] | some[j]
+    without = pairs["p"].to_numpy(copy=True)
+    without[again] = _tests(samples.only_ok(), i[again], j[again], kinds[again])
+    pairs["p_holm_ok"] = _holm(without)
     floors = [_floor(samples, *each) for each in zip(i, j, kinds, strict=True)]
     pairs["smallest_p"] = np.minimum(1.0, np.array(floors, dtype=float) * pairs["p"].notna().sum())
     pairs["superiority"], pairs["low"], pairs["high"] = _effects(samples, i, j, kinds)
@@ -102,13 +104,18 @@ def _signs(samples: Samples, i: int, j: int) -> tuple[int, int, int]:
 
 def _tests(samples: Samples, i: np.ndarray, j: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """Return the raw p values; NaN where nothing is tested."""
-    return np.array([_p(samples, *each) for each in zip(i, j, kinds, strict=True)], dtype=float)
+    p = np.array([_paired_or_sign(samples, *each) for each in zip(i, j, kinds, strict=True)], dtype=float)
+    runs = [_runs(samples, row) for row in range(len(samples.addresses))]
+    sizes = np.array(list(map(len, runs)))
+    ranked = (kinds == "mann-whitney") & (np.minimum(sizes[i], sizes[j]) >= MIN_RUNS)
+    for n, m in {*zip(sizes[i][ranked], sizes[j][ranked], strict=True)}:
+        here = np.flatnonzero(ranked & (sizes[i] == n) & (sizes[j] == m))
+        pooled = [np.concatenate([runs[i[pair]], runs[j[pair]]]) for pair in here]
+        p[here] = rank_sum_ps(np.array(pooled), int(n))
+    return p
 
 
-def _p(samples: Samples, i: int, j: int, kind: str) -> float:
-    if kind == "mann-whitney":
-        a, b = _runs(samples, i), _runs(samples, j)
-        return rank_sum_p(a, b) if min(len(a), len(b)) >= MIN_RUNS else np.nan
+def _paired_or_sign(samples: Samples, i: int, j: int, kind: str) -> float:
     if kind == "signed-rank":
         differences = _differences(samples, i, j)
         return signed_rank_p(differences) if len(differences) >= MIN_RUNS else np.nan
@@ -130,9 +137,9 @@ def _floor(samples: Samples, i: int, j: int, kind: str) -> float:
 def _holm(p: np.ndarray | pd.Series) -> np.ndarray:
     """Return Holm's adjusted p; pairs that are not tested do not count."""
     p = np.asarray(p, dtype=float)
-    adjusted, tested = np.full(len(p), np.nan), ~np.isnan(p)
-    if tested.any():
-        adjusted[tested] = multipletests(p[tested], method="holm")[1]
+    adjusted, tested = np.full(len(p), np.nan), np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
     return adjusted
 
 

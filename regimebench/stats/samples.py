@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,12 +51,12 @@ class Samples:
         """Name of the metric in a study."""
         return f"{self.protocol}.{self.metric}"
 
-    @property
+    @cached_property
     def tried(self) -> np.ndarray:
         """Number of runs of each row."""
         return (~np.isnan(self.scores)).sum(axis=1)
 
-    @property
+    @cached_property
     def ok(self) -> np.ndarray:
         """Number of runs of each row that have a score."""
         return np.isfinite(self.scores).sum(axis=1)
@@ -68,7 +69,7 @@ class Samples:
     def only_ok(self) -> Samples:
         """Return the same without the runs that have no score."""
         scores = np.where(np.isfinite(self.scores), self.scores, np.nan)
-        return Samples(self.protocol, self.metric, self.sign, self.addresses, self.deterministic, self.pairing, scores)
+        return replace(self, scores=scores)
 
 
 def samples(results: Results, protocol: str, metrics: list[str]) -> list[Samples]:

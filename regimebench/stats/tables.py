@@ -66,7 +66,8 @@ def _headline(results: Results, study: Study, protocol: str) -> Table:
     return Table(
         title=f"{results.settings['title']}: {find(protocol, metric).title} over seeds",
         caption="Interquartile mean of the runs that have a score with 95 % interval; probability that a run scores"
-        " better than one of ref., with 95 % interval; Cliff's delta; p with failed runs last, and without them.",
+        " better than one of ref., with 95 % interval; Cliff's delta; p with failed runs last, and without them."
+        + notes.budget(results.settings),
         header=["method", "tried", "failed", "IQM", "better than ref.", "delta", "test", "p", "p without failed"],
         rows=rows,
         notes=[notes.test(find(protocol, metric).title, found, reference, bool(results.twins)), notes.TESTS],
@@ -106,7 +107,7 @@ def _omnibus(results: Results, study: Study) -> Table:
     return Table(
         title=f"{results.settings['title']}: is there any difference, metric by metric",
         caption="Kruskal-Wallis test of all rows that draw seeds; pairs told apart at 5 % after Holm's correction; the "
-        "smallest corrected p that the numbers of runs allow.",
+        "smallest corrected p that the numbers of runs allow." + notes.budget(results.settings),
         header=["metric", "protocol", "rows", "H", "p", "pairs tested", "told apart", "smallest p"],
         rows=rows,
     )

@@ -29,7 +29,7 @@ rule figures:
         code=jobs.code("reporting/figures.py"),
     output:
         report(
-            directory(f"{RESULTS}/figures/{{dataset}}"),
+            directory(f"{RESULTS}/figures/{{dataset}}/runs"),
             patterns=["{figure}.png"],
             caption="../report/figure.rst",
             category="Figures",
