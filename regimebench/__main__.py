@@ -154,14 +154,31 @@ def preprocess(settings: Text, manifest: File, cube: File, truth: File) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
+def derive(settings: Text, source: File, cube: File) -> None:
+    """Make a surrogate, or days without a season, of another data set's cube."""
+    from regimebench import derived
+
+    entry = json.loads(settings)
+    derived.prepare(source, entry["name"], entry["change"], entry["seed"], cube)
+
+
+@app.command(rich_help_panel=STAGES)
 def evaluate(
-    cube: File, scores: File, runs: File, batches: Text, truth: Annotated[Path | None, typer.Argument()] = None
+    cube: File,
+    scores: File,
+    runs: File,
+    agreement: File,
+    shifted: File,
+    batches: Text,
+    shifts: int = 0,
+    truth: Annotated[Path | None, typer.Argument()] = None,
 ) -> None:
     """Score every partition of one data set."""
     from regimebench import evaluate as stage
     from regimebench.jobs import batch_files
 
-    stage.evaluate(cube, batch_files(cube.parent, json.loads(batches)), scores, runs, truth)
+    out = stage.Outputs(scores, runs, agreement, shifted)
+    stage.evaluate(cube, batch_files(cube.parent, json.loads(batches)), out, truth, shifts)
 
 
 @app.command(rich_help_panel=STAGES)

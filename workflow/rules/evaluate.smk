@@ -7,6 +7,8 @@ rule evaluate:
     output:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
+        agreement=f"{RESULTS}/{{dataset}}/agreement.csv",
+        shifted=f"{RESULTS}/{{dataset}}/shifted.csv",
     log:
         f"{RESULTS}/logs/evaluate/{{dataset}}.log",
     benchmark:
@@ -15,6 +17,8 @@ rule evaluate:
         "../../environment.yml"
     params:
         batches=jobs.text(jobs.batches(PLAN)),
+        shifts=PLAN.shifts,
     shell:
         "python -m regimebench evaluate --cube {input.cube} --scores {output.scores} --runs {output.runs}"
+        " --agreement {output.agreement} --shifted {output.shifted} --shifts {params.shifts}"
         " --batches {params.batches:q} {input.truth} > {log} 2>&1"
