@@ -204,7 +204,7 @@ def report_settings(plan: Plan) -> dict[str, Any]:
 
 
 def _rows_once(plan: Plan) -> dict[str, Any]:
-    """Return what tables need to know about all data sets, with the rows once: a command line holds 131,072 characters."""
+    """Return what tables of all data sets need, the rows once, because a command line holds 131,072 characters."""
     datasets = [table_settings(plan, name) for name in plan.datasets]
     shared = ("rows", "budget")
     kept = [{key: value for key, value in each.items() if key not in shared} for each in datasets]

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from regimebench import __version__, notes
 from regimebench.aggregate import all_tables
 from regimebench.alarms import ALARMS
@@ -16,10 +14,10 @@ from regimebench.files import replacing
 from regimebench.metrics import METRICS
 from regimebench.provenance import git_state
 from regimebench.reporting import comparison, origins, regimes, summary, training, verdicts
-from regimebench.reporting.agreement import row_agreement
 from regimebench.reporting.composites import Frame, bars
 from regimebench.reporting.material import FIRST, Material
 from regimebench.reporting.page import render
+from regimebench.reporting.papers import choice_of_k, papers
 from regimebench.reporting.projection import SPACE
 from regimebench.verify import read_findings
 
@@ -30,7 +28,7 @@ def report(settings: dict[str, Any], page: Path) -> None:
     Parameters
     ----------
     settings : dict
-        The results folder, ``rows`` and ``budget`` of all data sets, and per data set what else its tables need to know.
+        The results folder, ``rows`` and ``budget``, which all data sets share, and what else the tables of each need.
     page : Path
         HTML file to write. It holds all it shows; links lead to the files of tables beside it.
     """
@@ -45,6 +43,7 @@ def report(settings: dict[str, Any], page: Path) -> None:
     text = render(
         sections=sections,
         data={"first": ".".join(FIRST), "datasets": data},
+        papers=papers(results / "tables"),
         limits=summary.overall_limits(len(sections)),
         metrics=METRICS,
         alarms=ALARMS,
@@ -82,6 +81,7 @@ def _section(material: Material, results: Path, base: Path) -> tuple[dict[str, A
         "tables": all_tables(material.results, material.study),
         "findings": findings,
         "evidence": evidence.tables(findings) if findings else [],
+        "choice_of_k": choice_of_k(results, name),
         "frame": frame.drawing,
         "calendar": regimes.calendar(material),
         "portraits": regimes.portraits(material, frame, shown),
@@ -95,7 +95,7 @@ def _section(material: Material, results: Path, base: Path) -> tuple[dict[str, A
 
 
 def _numbers(material: Material, results: Path, shown: list[str]) -> dict[str, Any]:
-    names, means = row_agreement({address: material.labels[address] for address in _in_order(material)})
+    agreement = material.agreement
     return {
         "id": material.settings["dataset"],
         "title": material.settings["title"],
@@ -106,20 +106,14 @@ def _numbers(material: Material, results: Path, shown: list[str]) -> dict[str, A
             for name, scores in material.reference_scores.items()
         },
         "statistics": comparison.statistics(material),
-        "agreement": {"rows": names, "ari": [[_percent(value) for value in line] for line in means]},
+        "agreement": {
+            "rows": list(agreement.index),
+            "ari": [[comparison.rounded(value, 2) for value in line] for line in agreement.to_numpy()],
+        },
         "space": regimes.space(material, shown) if material.matched else None,
         "files": {path.name: path.read_text(encoding="utf-8") for path in _csv(results, material.settings["dataset"])},
     }
 
 
-def _in_order(material: Material) -> list[str]:
-    """Return rows that have labels, best first."""
-    return [address for address in material.ranked if address in material.labels]
-
-
 def _csv(results: Path, name: str) -> list[Path]:
     return sorted((results / "tables").glob(f"{name}.*.csv"))
-
-
-def _percent(value: float) -> float | None:
-    return round(float(value), 2) if np.isfinite(value) else None

@@ -7,7 +7,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from regimebench.metrics import find
-from regimebench.reporting.agreement import row_agreement
 from regimebench.reporting.colours import cluster_colour
 from regimebench.reporting.comparison import COSTS
 from regimebench.reporting.material import FIRST, Material
@@ -23,7 +22,7 @@ COST_TITLES = {"seconds": "seconds of a fit", "peak_rss_mib": "peak memory (MiB)
 
 def distributions(material: Material, protocol: str) -> Figure:
     """Return every run of every row in the headline metrics of a protocol: dots, quartiles and medians."""
-    metrics, rows = keys(protocol), [a for a in material.ranked if a in material.labels]
+    metrics, rows = keys(protocol), material.ranked
     columns = min(3, len(metrics))
     lines = -(-len(metrics) // columns)
     size = (1.6 + 2.6 * columns, 0.6 + lines * (0.7 + 0.2 * max(1, len(rows))))
@@ -76,7 +75,7 @@ def cost(material: Material) -> Figure:
 
 def agreement(material: Material) -> Figure:
     """Return the mean adjusted Rand index between runs of rows; on the diagonal between seeds of one row."""
-    names, means = row_agreement({a: material.labels[a] for a in material.ranked if a in material.labels})
+    names, means = list(material.agreement.index), material.agreement.to_numpy()
     side = 1.8 + 0.3 * max(1, len(names))
     figure = Figure(figsize=(side + 0.6, side), layout="constrained")
     axis = figure.subplots()

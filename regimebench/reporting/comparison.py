@@ -37,18 +37,20 @@ def compared(material: Material) -> list[dict[str, Any]]:
 def statistics(material: Material) -> dict[str, Any]:
     """Return, by metric, what the study says about rows and pairs of rows.
 
-    Rows: letters, possible ranks, interquartile mean with its interval. Pairs in the order of an upper triangle: the
-    probability, in per cent, that a run of the first row scores better than one of the second, and whether they are
-    told apart (one character each).
+    Rows: letters, possible ranks, interquartile mean with its interval, what shifted labels score. Pairs in the order
+    of an upper triangle: the probability, in per cent, that a run of the first row scores better than one of the
+    second, and whether they are told apart (one character each).
     """
-    found = {}
+    found, shifted = {}, material.shifted
     for key, study in material.study.metrics.items():
+        null = shifted.get(key, {})
         summary, pairs = study.summary, study.pairs
         found[key] = {
             "rows": {
                 str(address): {
                     "letters": line["letters"] if isinstance(line["letters"], str) else None,
                     "ranks": [_whole(line["rank_low"]), _whole(line["rank_high"])],
+                    "shifted": rounded(null.get(address, np.nan)),
                     "iqm": [rounded(line[name]) for name in ("iqm", "iqm_low", "iqm_high")],
                 }
                 for address, line in summary.iterrows()
@@ -92,6 +94,6 @@ def _row(material: Material, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def rounded(value: float) -> float | None:
-    """Return a number of seven digits for the page; None for NaN, which JSON cannot hold."""
-    return float(f"{value:.{DIGITS}g}") if value is not None and np.isfinite(value) else None
+def rounded(value: float, digits: int = DIGITS) -> float | None:
+    """Return a number of so many digits for the page; None for NaN, which JSON cannot hold."""
+    return float(f"{value:.{digits}g}") if value is not None and np.isfinite(value) else None

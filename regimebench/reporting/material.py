@@ -17,7 +17,7 @@ from regimebench.dataset import Cube
 from regimebench.metrics import find, metrics_of
 from regimebench.metrics.definitions import PROTOCOLS, Metric
 from regimebench.records import RECORD, load_labels, row_folder, seed_folder
-from regimebench.reporting.agreement import by_size, matched
+from regimebench.reporting.renaming import by_size, matched
 from regimebench.results import HEADLINE, REFERENCES, Results, best_of, wide
 from regimebench.stats.study import Study, study
 
@@ -102,14 +102,16 @@ class Material:
         return sorted(medians.index, key=lambda a: (a in self.results.twins, sign * medians[a]))
 
     @cached_property
-    def labels(self) -> dict[str, np.ndarray]:
-        """Labels of each row's ok runs as the methods number them, shape (runs, n_days); seeds increase."""
-        runs = self.results.ok.sort_values("seed").groupby("address")["seed"]
-        return {
-            address: np.stack([self.labels_of(address, int(seed)) for seed in seeds])
-            for address, seeds in runs
-            if address in self.results.addresses
-        }
+    def agreement(self) -> pd.DataFrame:
+        """Mean adjusted Rand index between runs of two rows, rows in the order of :attr:`ranked`.
+
+        On the diagonal between different seeds of one row; NaN for a row of one run.
+        """
+        pairs = pd.read_csv(self.folder / "agreement.csv")
+        means = pairs.pivot(index="a", columns="b", values="mean")
+        names = [address for address in self.ranked if address in {*pairs["a"], *pairs["b"]}]
+        means = means.reindex(index=names, columns=names)
+        return means.combine_first(means.T).loc[names, names]
 
     def labels_of(self, address: str, seed: int) -> np.ndarray:
         """Return the labels of one run, shape (n_days,)."""
@@ -132,6 +134,17 @@ class Material:
     def medians(self, protocol: str, metric: str) -> pd.Series:
         """Return the median over ok runs of each row; NaN where there is none."""
         return self.scores[protocol, metric].groupby(level="address").median().reindex(self.results.addresses)
+
+    @cached_property
+    def shifted(self) -> pd.DataFrame:
+        """What the labels of each run score when they are shifted in time: no structure but sizes and persistence.
+
+        One row per address, one column per ``<protocol>.<metric>``: the median over runs of the score that 5 % of the
+        shifts exceed. Empty where the configuration asks for no shifts.
+        """
+        table = pd.read_csv(self.folder / "shifted.csv")
+        table = table.assign(key=table["protocol"] + "." + table["metric"])
+        return table.pivot_table(index="address", columns="key", values="p95", aggfunc="median")
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from regimebench import records
 from regimebench.aggregate import PRINTED, aggregate
 from regimebench.cube import write_cube
 from regimebench.dataset import Cube
-from regimebench.evaluate import evaluate
+from regimebench.evaluate import Outputs, evaluate
 
 HOSTILE = '</script><img src=x onerror=alert(1)> & "quoted" <!-- -->'
 
@@ -96,7 +96,8 @@ def fabricate(
         lines = [f"{day},{label}" for day, label in zip(days, truth, strict=True)]
         planted_file.write_text("date,truth\n" + "\n".join(lines) + "\n")
     scores, runs = folder / "scores.csv", folder / "runs.csv"
-    evaluate(folder / "cube.nc", batches, scores, runs, planted_file)
+    outputs = Outputs(scores, runs, folder / "agreement.csv", folder / "shifted.csv")
+    evaluate(folder / "cube.nc", batches, outputs, planted_file, shifts=3)
     aggregate(chosen, scores, runs, PRINTED, results / "tables")
     return chosen
 

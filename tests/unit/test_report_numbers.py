@@ -5,11 +5,10 @@ import itertools
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
-from sklearn.metrics import adjusted_rand_score
 
-from regimebench.reporting.agreement import matched, pairwise_ari, row_agreement
 from regimebench.reporting.persistence import transitions
 from regimebench.reporting.projection import principal_components, project
+from regimebench.reporting.renaming import matched
 
 DAYS = np.datetime64("2021-01-01") + np.arange(400)
 
@@ -46,28 +45,6 @@ def test_random_spells_are_what_shuffled_labels_give():
     spells = [transitions(rng.permutation(labels), DAYS, 4) for _ in range(300)]
     mean = np.mean([1 / each.spell for each in spells], axis=0)
     np.testing.assert_allclose(1 / transitions(labels, DAYS, 4).random_spell, mean, rtol=0.01)
-
-
-def test_agreement_of_all_pairs_is_scikit_learns(monkeypatch):
-    monkeypatch.setattr("regimebench.reporting.agreement.BLOCK_VALUES", 200)
-    rng = np.random.default_rng(1)
-    runs = rng.integers(0, 4, (6, 50))
-    runs[4] = 0
-    runs[5] = 0
-    found = pairwise_ari(runs)
-    wanted = [[adjusted_rand_score(a, b) for b in runs] for a in runs]
-    np.testing.assert_allclose(found, wanted, atol=1e-12)
-
-
-def test_rows_are_compared_run_by_run_and_with_themselves_between_seeds():
-    rng = np.random.default_rng(2)
-    runs = {"a": rng.integers(0, 3, (3, 40)), "none": np.empty((0, 40), int), "b": rng.integers(0, 3, (1, 40))}
-    names, means = row_agreement(runs)
-    assert names == ["a", "b"]
-    pairs = [adjusted_rand_score(x, y) for x, y in itertools.combinations(runs["a"], 2)]
-    assert means[0, 0] == pytest.approx(np.mean(pairs))
-    assert means[0, 1] == pytest.approx(np.mean([adjusted_rand_score(x, runs["b"][0]) for x in runs["a"]]))
-    assert np.isnan(means[1, 1])
 
 
 def test_rows_that_agree_have_the_same_numbers():

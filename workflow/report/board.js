@@ -24,7 +24,7 @@ function scaleOf(values) {
 
 const percent = value => `${value.toFixed(2)}%`;
 
-function stripPlot(each, scale, control, references, iqm) {
+function stripPlot(each, scale, control, references, told) {
   const text = each.values.map(v => shown(v, scale.span)).join(', ');
   const svg = make('svg:svg', {class: 'runs', role: 'img', width: '100%', height: 24,
     'aria-label': `${each.values.length} runs of ${each.row.address}: ${text || 'none'}`});
@@ -38,9 +38,9 @@ function stripPlot(each, scale, control, references, iqm) {
   }
   each.values.forEach((value, i) => svg.append(make('svg:circle', {class: `run ${each.row.kind}`, cx: percent(scale.at(value)),
     cy: each.values.length > 1 ? 12 + 5 * Math.sin(i * 2.4) : 12, r: 3})));
-  if (iqm && iqm[1] !== null) {
-    svg.append(make('svg:line', {class: 'interval', x1: percent(scale.at(iqm[1])), x2: percent(scale.at(iqm[2])), y1: 21.5, y2: 21.5}));
-  }
+  const [, low, high] = told?.iqm ?? [null, null, null];
+  if (low !== null) svg.append(make('svg:line', {class: 'interval', x1: percent(scale.at(low)), x2: percent(scale.at(high)), y1: 21.5, y2: 21.5}));
+  if (told?.shifted !== null && told?.shifted !== undefined) svg.append(line(scale.at(told.shifted), 7, 17, 'shifted'));
   if (each.median !== null && each.values.length > 1) svg.append(line(scale.at(each.median), 3, 21, 'median'));
   return svg;
 }
@@ -82,7 +82,8 @@ function drawBoard(place, dataset, metric, state) {
   const rows = summarised(dataset, metric, state);
   const references = Object.fromEntries(Object.entries(dataset.references).map(([name, scores]) => [name, scores[metric.key]]));
   const control = bestControl(dataset, metric);
-  const values = [...rows.flatMap(each => each.values), ...known(Object.values(references)), ...known([control])];
+  const shifted = rows.map(each => study[each.row.address]?.shifted);
+  const values = [...rows.flatMap(each => each.values), ...known(shifted), ...known(Object.values(references)), ...known([control])];
   if (!values.length) {
     place.replaceChildren(make('p', {}, 'No run that is shown has a score in this metric.'));
     return;
@@ -102,7 +103,7 @@ function drawBoard(place, dataset, metric, state) {
       make('td', {class: 'wide', 'data-value': row.status.filter(s => s === 'ok').length}, row.runs.replace(/ ok$/, '')),
       make('td', {class: 'value', 'data-value': each.median}, shown(each.median, scale.span), each.row.barred ? ' *' : ''),
       make('td', {class: 'wide quiet', 'data-value': each.q1}, box),
-      make('td', {class: 'plot'}, stripPlot(each, scale, control, references, study[row.address]?.iqm)),
+      make('td', {class: 'plot'}, stripPlot(each, scale, control, references, study[row.address])),
       make('td', {class: 'letters'}, study[row.address]?.letters ?? MISSING),
       make('td', {class: 'wide quiet'}, rankText(study[row.address]?.ranks)),
       make('td', {class: 'marks', title: row.meanings.join('; ')}, row.marks.join(' ') || MISSING),
@@ -110,7 +111,7 @@ function drawBoard(place, dataset, metric, state) {
   }
   const table = make('table', {class: 'data compare', 'data-name': `${dataset.title}: comparison by ${metric.title}`},
     make('thead', {}, make('tr', {}, ...columns)), body);
-  place.replaceChildren(scrolling('Comparison', table), make('ul', {class: 'notes'}, ...boardNotes(dataset, rows, references, scale)));
+  place.replaceChildren(scrolling('Comparison', table), make('ul', {class: 'notes'}, ...boardNotes(dataset, rows, references, scale, known(shifted).length > 0)));
   prepare(table);
   table.tHead.rows[0].cells[2].dataset.first = metric.higher ? 'descending' : 'ascending';
   table.tHead.rows[0].cells[2].setAttribute('aria-sort', metric.higher ? 'descending' : 'ascending');
@@ -121,8 +122,9 @@ function rankText(ranks) {
   return ranks[0] === ranks[1] ? String(ranks[0]) : `${ranks[0]}–${ranks[1]}`;
 }
 
-function boardNotes(dataset, rows, references, scale) {
+function boardNotes(dataset, rows, references, scale, shifted) {
   const notes = ['Rows that share a letter are not told apart at 5 % (Holm\u2019s correction over all pairs). Ranks: those that are possible, for all rows at once with 95 % confidence; failed runs count as the worst. The thin line below the dots is the 95 % interval of the interquartile mean. Twins take no part.'];
+  if (shifted) notes.push('Green tick: what the same labels score when they are shifted in time, exceeded by 5 % of the shifts. A row that does not pass its tick shows no more than sizes and persistence.');
   for (const [name, value] of Object.entries(references)) {
     if (value !== null && value !== undefined) notes.push(`Dotted line: ${name.replace(/[()]/g, '')}, ${shown(value, scale.span)}.`);
   }

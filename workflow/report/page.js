@@ -129,6 +129,13 @@ function print() {
   for (const each of document.querySelectorAll('details:not([data-row])')) each.open = true;
 }
 
+for (const table of document.querySelectorAll('.fragment table')) {
+  table.dataset.name = table.caption?.textContent.split('. ')[0] ?? 'table';
+  const place = make('div');
+  table.before(place);
+  place.append(scrolling(table.dataset.name, table));
+  addDownload(table);
+}
 for (const table of document.querySelectorAll('table.data')) prepare(table);
 theme();
 listen();

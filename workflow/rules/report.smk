@@ -3,6 +3,8 @@ rule report:
         cubes=expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=PLAN.datasets),
         runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
         scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
+        agreement=expand(f"{RESULTS}/{{dataset}}/agreement.csv", dataset=PLAN.datasets),
+        shifted=expand(f"{RESULTS}/{{dataset}}/shifted.csv", dataset=PLAN.datasets),
         findings=expand(f"{RESULTS}/{{dataset}}/verify.json", dataset=jobs.published(PLAN)),
         tables=[table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
         code=jobs.code("report.py"),
@@ -26,6 +28,7 @@ rule figures:
         cube=f"{RESULTS}/{{dataset}}/cube.nc",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
+        agreement=f"{RESULTS}/{{dataset}}/agreement.csv",
         code=jobs.code("reporting/figures.py"),
     output:
         report(
