@@ -80,16 +80,16 @@ function costText(row) {
 
 function drawBoard(place, dataset, metric, state) {
   const rows = summarised(dataset, metric, state);
+  const study = dataset.statistics[metric.key]?.rows ?? {};
   const references = Object.fromEntries(Object.entries(dataset.references).map(([name, scores]) => [name, scores[metric.key]]));
   const control = bestControl(dataset, metric);
   const shifted = rows.map(each => study[each.row.address]?.shifted);
   const values = [...rows.flatMap(each => each.values), ...known(shifted), ...known(Object.values(references)), ...known([control])];
-  if (!values.length) {
+  if (!rows.some(each => each.values.length)) {
     place.replaceChildren(make('p', {}, 'No run that is shown has a score in this metric.'));
     return;
   }
   const scale = scaleOf(values);
-  const study = dataset.statistics[metric.key]?.rows ?? {};
   const columns = [headCell('row'), headCell('runs', {class: 'wide', 'data-first': 'descending'}),
     headCell('median'), headCell('quartiles', {class: 'wide'}), headCell('', {class: 'plot', 'data-fixed': ''}),
     headCell('letters', {class: 'letters'}), headCell('ranks', {class: 'wide'}), headCell('marks'), headCell('seconds', {class: 'wide'})];
