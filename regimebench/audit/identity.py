@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from regimebench.audit.finding import Finding, table
 from regimebench.evidence.inertia import Row, agreeing, judge_printed
 from regimebench.evidence.published import DIFFERS, Published
-from regimebench.metrics import implied_ch
+from regimebench.metrics import implied_ch, implied_inertia
 from regimebench.tables import Table
 
 __all__ = ["identity"]
@@ -67,15 +67,15 @@ def _days(published: Published) -> str:
 def _rows(name: str, rows: list[Row], n: int, k: int) -> Table:
     return table(
         f"Inertia per day implied by the rows of {name}",
-        ["row", "source", "RMSE² (1 + CH (k − 1)/(n − k))", "T/n", "status", "note"],
-        [
-            [
-                *(row.row, row.source, f"{row.rmse}² (1 + {row.ch} · {k - 1}/{n - k})", f"{row.implied:.3f}"),
-                *(row.status, row.note),
-            ]
-            for row in rows
-        ],
+        ["row", "source", "k", "RMSE² (1 + CH (k − 1)/(n − k))", "T/n", "status", "note"],
+        [[row.row, row.source, *_arithmetic(row, n, row.clusters or k), row.status, row.note] for row in rows],
     )
+
+
+def _arithmetic(row: Row, n: int, k: int) -> tuple[int, str, str]:
+    """Return k, the sum with its numbers, and what it comes to."""
+    value = implied_inertia(float(row.rmse), float(row.ch), n, k)
+    return k, f"{row.rmse}² (1 + {row.ch} · {k - 1}/{n - k})", f"{value:.3f}"
 
 
 def _without_ch(published: Published) -> dict[str, str]:

@@ -63,9 +63,9 @@ def _row_means(published: Published) -> Iterator[str]:
         yield (
             f"{row}: the notebook prints {value:.4f}, and its cell takes the mean of the row. The diagonal would be "
             f"about √2 · {float(entry['rmse']):.3f} = {diagonal:.2f}, and the other {k - 1} entries "
-            f"({k} · {value:.3f} − {diagonal:.2f})/{k - 1} = {rest:.2f} on average. In the other notebooks the smallest "
-            f"entries alone average {min(others):.2f} to {max(others):.2f}, and no mean of a row is below its smallest "
-            f"entry. Read as a mean of smallest entries, {value:.2f} is the largest of them."
+            f"({k} · {value:.3f} − {diagonal:.2f})/{k - 1} = {rest:.2f} on average. In the other notebooks the "
+            f"smallest entries alone average {min(others):.2f} to {max(others):.2f}, and no mean of a row is below its "
+            f"smallest entry. Read as a mean of smallest entries, {value:.2f} is the largest of them."
         )
 
 

@@ -23,7 +23,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Row:
-    """One printed row: what it implies, and whether that is what most rows imply."""
+    """One printed row: what it implies, and whether that is what most rows imply, and with how many clusters."""
 
     source: str
     row: str
@@ -32,6 +32,7 @@ class Row:
     implied: float
     status: str
     note: str
+    clusters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _judge(row: _Printed, n: int, common: Interval | None, others: dict[str, Int
     note = "" if k in (None, row.k) else f"with {k} clusters that have days"
     if status == DIFFERS:
         note = "; ".join(_contradictions(row, n, sum(common) / 2, others))
-    return Row(row.source, row.row, row.rmse.text, row.ch.text, implied, status, note)
+    return Row(row.source, row.row, row.rmse.text, row.ch.text, implied, status, note, k)
 
 
 def _contradictions(row: _Printed, n: int, theirs: float, others: dict[str, Interval]) -> Iterator[str]:

@@ -21,8 +21,8 @@ class Part:
 
     Parameters
     ----------
-    table : str
-        Id in ``tables.yaml``.
+    table, source : str
+        Id and source in ``tables.yaml``.
     dataset : str
         Published data set.
     title : str or None
@@ -37,6 +37,7 @@ class Part:
     """
 
     table: str
+    source: str
     dataset: str
     title: str | None
     n_clusters: int
@@ -126,6 +127,7 @@ def _results(entry: dict[str, Any], tables: dict[str, dict[str, Any]]) -> Layout
 def _part(part: dict[str, Any], table: dict[str, Any]) -> Part:
     return Part(
         table=part["table"],
+        source=table["source"],
         dataset=table["dataset"],
         title=part["title"],
         n_clusters=int(table["n_clusters"]),

@@ -45,9 +45,9 @@ def remarks(layout: Layout, records: Sequence[Compared], ours: Mapping[str, Ours
     if any(record.metric == "variance" and record.address for record in records):
         found.append(f"{notes.PADDING.replace('so each is set beside both of ours', 'so ours is the nearer of both')}")
     for part in layout.parts:
-        found += notes.unlike(layout.source, layout.methods, Published(part.dataset))
-        if part.dataset in ours:
-            found += [f"{part.title or part.dataset}: {text}" for text in _about(ours[part.dataset])]
+        texts = notes.unlike(part.source, layout.methods, Published(part.dataset))
+        texts += _about(ours[part.dataset]) if part.dataset in ours else []
+        found += [f"{part.title or part.dataset}: {text}" for text in texts]
     return found
 
 

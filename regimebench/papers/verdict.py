@@ -1,4 +1,4 @@
-"""Is a printed number reproduced? The rule, argued in docs/decisions/0023-verdicts.md."""
+"""Is a printed number reproduced? The rule, argued in docs/decisions/0023-verdicts-on-printed-numbers.md."""
 
 from __future__ import annotations
 
