@@ -33,6 +33,7 @@ rule all:
         [f"{stem}.html" for stem in jobs.paper_table_stems(PLAN)],
         expand(f"{RESULTS}/tables/{{dataset}}.k.md", dataset=PLAN.datasets),
         f"{RESULTS}/tables/audit.html",
+        jobs.across_files(PLAN),
 
 
 include: "workflow/rules/download.smk"

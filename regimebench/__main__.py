@@ -182,11 +182,21 @@ def evaluate(
 
 
 @app.command(rich_help_panel=STAGES)
-def aggregate(settings: Text, scores: File, runs: File, printed: File, tables: File) -> None:
+def aggregate(
+    settings: Text, scores: File, runs: File, agreement: File, shifted: File, printed: File, tables: File
+) -> None:
     """Write the tables of one data set."""
     from regimebench import aggregate as stage
 
-    stage.aggregate(json.loads(settings), scores, runs, printed, tables)
+    stage.aggregate(json.loads(settings), scores, runs, printed, tables, agreement, shifted)
+
+
+@app.command(rich_help_panel=STAGES)
+def across(settings: Text, tables: File) -> None:
+    """Write the tables over all data sets."""
+    from regimebench.across import over_data_sets
+
+    over_data_sets(json.loads(settings), tables)
 
 
 @app.command(rich_help_panel=STAGES)

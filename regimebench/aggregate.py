@@ -16,6 +16,8 @@ from regimebench.formats import heading, number, p_value
 from regimebench.metrics import find, metrics_of
 from regimebench.results import HEADLINE, REFERENCES, Results, best_of, keys, wide
 from regimebench.schema import load_yaml
+from regimebench.shifted import SHIFTED_COLUMNS
+from regimebench.stats.agreement import AGREEMENT_COLUMNS
 from regimebench.stats.study import Study, study
 from regimebench.stats.tables import statistics_tables
 from regimebench.tables import Cell, Table, write
@@ -29,7 +31,15 @@ COST_TITLES = ("seconds", "MiB", "parameters")
 Built = tuple[list[Table], pd.DataFrame]
 
 
-def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path, tables: Path) -> None:
+def aggregate(
+    settings: dict[str, Any],
+    scores: Path,
+    runs: Path,
+    printed: Path,
+    tables: Path,
+    agreement: Path | None = None,
+    shifted: Path | None = None,
+) -> None:
     """Write the paper, standard, statistics, (planted data) truth and diagnostics tables of one data set.
 
     Parameters
@@ -43,12 +53,14 @@ def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path,
     tables : Path
         Folder to write ``<dataset>.<protocol>.{md,tex,csv}`` and ``<dataset>.statistics.json`` into. A truth table of
         an earlier run is removed if the data are not planted.
+    agreement, shifted : Path, optional
+        Further CSV files of the evaluate stage; without them the tables of stability and of shifted labels are missing.
     """
     for old in tables.glob(f"{settings['dataset']}.truth.*"):
         old.unlink()
     results = Results.read(settings, scores, runs)
     found = study(results)
-    for protocol, (made, data) in _build(results, found, printed).items():
+    for protocol, (made, data) in _build(results, found, printed, agreement, shifted).items():
         write(made, data, tables / f"{settings['dataset']}.{protocol}")
     found.write(tables / f"{settings['dataset']}.statistics.json")
 
@@ -56,21 +68,24 @@ def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path,
 def tables_of(settings: dict[str, Any], folder: Path) -> list[Table]:
     """Return the same tables from the data set's results folder."""
     results = Results.read(settings, folder / "scores.csv", folder / "runs.csv")
-    return all_tables(results, study(results))
+    return all_tables(results, study(results), folder)
 
 
-def all_tables(results: Results, found: Study) -> list[Table]:
-    """Return the same tables for the report."""
-    built = _build(results, found, PRINTED)
+def all_tables(results: Results, found: Study, folder: Path) -> list[Table]:
+    """Return the same tables for the report, which has the study of the results in that folder."""
+    built = _build(results, found, PRINTED, folder / "agreement.csv", folder / "shifted.csv")
     return [table for made, _ in built.values() for table in made]
 
 
-def _build(results: Results, found: Study, printed: Path) -> dict[str, Built]:
+def _build(
+    results: Results, found: Study, printed: Path, agreement: Path | None, shifted: Path | None
+) -> dict[str, Built]:
     """Return protocol -> (tables, unrounded numbers)."""
     settings = results.settings
     published = [entry for entry in load_yaml(printed) if entry["dataset"] == settings["published"]]
     built = {"standard": standard_tables(results, found), "paper": paper_tables(results, published)}
-    built["statistics"] = statistics_tables(results, found)
+    further = _table(agreement, AGREEMENT_COLUMNS), _table(shifted, SHIFTED_COLUMNS)
+    built["statistics"] = statistics_tables(results, found, *further)
     if results.references:
         built["truth"] = truth_tables(results)
     built["diagnostics"] = diagnostics_tables(results)
@@ -79,6 +94,11 @@ def _build(results: Results, found: Study, printed: Path) -> dict[str, Built]:
         protocol: ([replace(table, notes=[*table.notes, *choice]) for table in made], data)
         for protocol, (made, data) in built.items()
     }
+
+
+def _table(path: Path | None, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return a CSV file of the evaluate stage, without rows where there is none."""
+    return pd.read_csv(path) if path and path.is_file() else pd.DataFrame(columns=list(columns))
 
 
 def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:

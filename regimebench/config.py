@@ -15,7 +15,7 @@ from regimebench.sources import ROOT
 
 TYPES = {"plugin": str, "params": (dict, type(None))}
 # Names in the results that stand for something else than one data set: folders, and first words of tables.
-RESERVED = ("audit", "benchmarks", "figures", "logs", "paper", "report", "tables", "truth")
+RESERVED = ("across", "audit", "benchmarks", "figures", "logs", "paper", "report", "tables", "truth")
 PUBLISHED = ROOT / "published" / "data.yaml"  # one key for each data set of the papers
 WORDS = {"all": None, "defaults": 1}  # how many rows of each plugin a word in place of a list of methods stands for
 DEFAULTS = {"results": "results", "n_clusters": 7, "seeds": 20, "budget": "full", "retry_failed": False, "shifts": 0}

@@ -10,6 +10,10 @@ def inconsistencies(meta: dict[str, Any]) -> Iterator[str]:
     """Yield one sentence for each; ``meta`` keeps the schema."""
     yield from _parameter_problems(meta)
     yield from _twin_problems(meta)
+    known = {"default", *(meta.get("variants") or {})}
+    for name in meta.get("paired") or []:
+        if name not in known:
+            yield f"paired: no variant is called {name!r}; known: {', '.join(sorted(known))}"
 
 
 def _parameter_problems(meta: dict[str, Any]) -> list[str]:

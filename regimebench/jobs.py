@@ -92,6 +92,11 @@ def table_files(plan: Plan, dataset: str) -> list[str]:
     return [f"{plan.results.as_posix()}/tables/{dataset}.{kind}.md" for kind in kinds]
 
 
+def across_files(plan: Plan) -> list[str]:
+    """Return the tables over data sets, nothing where there is one."""
+    return [f"{plan.results.as_posix()}/tables/across.md"] if len(plan.datasets) > 1 else []
+
+
 def published(plan: Plan) -> list[str]:
     """Return the data sets that stand for one that a paper used."""
     return [name for name, entry in plan.datasets.items() if entry.published]
@@ -133,6 +138,8 @@ def table_settings(plan: Plan, dataset: str) -> dict[str, Any]:
         "preprocess": entry.preprocess,
         "n_clusters": entry.n_clusters,
         "budget": plan.budget,
+        "of": entry.of,
+        "change": entry.change,
         "rows": [
             {
                 "address": address,
@@ -141,6 +148,7 @@ def table_settings(plan: Plan, dataset: str) -> dict[str, Any]:
                 "twin_of": method.spec.twin_of,
                 "fidelity": method.spec.fidelity,
                 "deterministic": method.spec.deterministic,
+                "pairing": method.spec.pairing,
                 "published": method.spec.published,
                 "seeds": len(method.seeds),
             }

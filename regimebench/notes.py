@@ -31,6 +31,12 @@ TESTS = (
     "Tests: mann-whitney, both rows draw seeds of their own; signed-rank, seeds are paired; sign, the seeds of one row "
     "against the one score of a deterministic row; none, two scores without noise."
 )
+DATA_SETS = "Surrogates and days without a season are no data sets of their own and are left out here."
+SCALES = (
+    "Changed days are scaled to [0, 1] column by column like all others, so RMSE, Variance and ICD are in other units "
+    "there: read the excess of Silhouette, DB and CH."
+)
+ONE_SURROGATE = "The test is about seeds on one surrogate; that another surrogate gives the same is another question."
 PADDING = (
     "The printed variances are of zero-padded arrays in some rows (near 0.10 on ERA5) and of unpadded ones in others "
     "(near 0.045), so each is set beside both of ours."
@@ -139,6 +145,15 @@ def left_out(settings: dict[str, Any], published: list[dict[str, Any]]) -> list[
     """Return a note on printed tables that are not set beside ours because their number of clusters differs."""
     others = [entry["source"] for entry in published if entry["n_clusters"] != settings["n_clusters"]]
     return [f"Not set beside ours, because printed for another k: {'; '.join(others)}."] if others else []
+
+
+def practical(rope: float) -> str:
+    """Return what the column on practical differences holds."""
+    return (
+        "Practically: how probable it is that the row is better than ref., equivalent, and worse, "
+        "where a difference of "
+        f"{rope:g} or less between two runs is no difference (Bayesian; docs/statistics.md)."
+    )
 
 
 def test(title: str, found: MetricStudy, reference: str | None, twins: bool) -> str:

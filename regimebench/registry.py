@@ -46,6 +46,7 @@ class MethodSpec:
     device: str
     fidelity: str
     deterministic: bool
+    pairing: str | None
     published: str | None
     parameters: dict[str, Any]
     sources_of: dict[str, str]
@@ -206,6 +207,7 @@ def method(address: str) -> MethodSpec:
         device=meta["device"],
         fidelity=pick("fidelity"),
         deterministic=pick("deterministic", False),
+        pairing=name if (variant or "default") in (meta.get("paired") or []) else None,
         published=over.get("published", address if variant else meta.get("published", address)),
         parameters={key: entry["value"] for key, entry in declared.items()},
         sources_of={key: entry["source"] for key, entry in declared.items()},

@@ -78,7 +78,7 @@ def _section(material: Material, results: Path, base: Path) -> tuple[dict[str, A
         "limits": summary.limits(material),
         "glance": summary.glance(material),
         "trained": verdicts.against_untrained(material),
-        "tables": all_tables(material.results, material.study),
+        "tables": all_tables(material.results, material.study, material.folder),
         "findings": findings,
         "evidence": evidence.tables(findings) if findings else [],
         "choice_of_k": choice_of_k(results, name),

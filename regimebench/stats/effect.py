@@ -70,9 +70,12 @@ def superiority_interval(
 
 
 def wilson(share: np.ndarray, n: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's score interval of a share of ``n`` runs, ties counted half; also Newcombe's for one constant."""
+    """Return Wilson's score interval of a share of ``n`` runs, ties counted half."""
     share, n = np.asarray(share, dtype=float), np.asarray(n, dtype=float)
-    return _solve(share, np.full_like(share, norm.ppf((1 + level) / 2)), lambda x: 1 / n)
+    square = norm.ppf((1 + level) / 2) ** 2
+    middle = (share + square / (2 * n)) / (1 + square / n)
+    half = np.sqrt(square * (share * (1 - share) / n + square / (4 * n**2))) / (1 + square / n)
+    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
 
 
 def _solve(

@@ -46,13 +46,18 @@ def letters(differ: np.ndarray) -> list[str]:
 
 def _grow(alike: np.ndarray, open_pairs: np.ndarray, members: list[int]) -> list[int]:
     """Return a largest group of rows alike that holds ``members``; rows that close more open pairs come first."""
-    members = sorted(set(members))
-    candidates = [row for row in range(len(alike)) if row not in members and alike[row, members].all()]
-    while candidates:
-        gains = [open_pairs[row, members].sum() + open_pairs[members, row].sum() for row in candidates]
-        members.append(candidates[int(np.argmax(gains))])
-        candidates = [row for row in candidates if row not in members and alike[row, members[-1]]]
-    return sorted(members)
+    still_open = open_pairs | open_pairs.T
+    inside = np.zeros(len(alike), dtype=bool)
+    inside[members] = True
+    candidates = alike[members].all(axis=0) & ~inside
+    gains = still_open[members].sum(axis=0)
+    while candidates.any():
+        row = int(np.argmax(np.where(candidates, gains, -1)))
+        inside[row] = True
+        gains = gains + still_open[row]
+        candidates &= alike[row]
+        candidates[row] = False
+    return np.flatnonzero(inside).tolist()
 
 
 def _needed(groups: list[list[int]]) -> list[list[int]]:

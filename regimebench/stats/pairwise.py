@@ -9,7 +9,7 @@ from regimebench.stats.effect import superiority, superiority_interval, wilson
 from regimebench.stats.exact import rank_sum_ps, sign_p, signed_rank_p, smallest_rank_sum_p, smallest_sign_p
 from regimebench.stats.samples import Samples
 
-__all__ = ["ALPHA", "MIN_RUNS", "compare"]
+__all__ = ["ALPHA", "MIN_RUNS", "compare", "holm"]
 
 ALPHA = 0.05
 MIN_RUNS = 2
@@ -51,12 +51,12 @@ def compare(samples: Samples) -> pd.DataFrame:
     tried, names = samples.tried, np.array(samples.addresses, dtype=object)
     pairs = pd.DataFrame({"a": names[i], "b": names[j], "test": kinds, "n_a": tried[i], "n_b": tried[j]})
     pairs["p"] = _tests(samples, i, j, kinds)
-    pairs["p_holm"] = _holm(pairs["p"])
+    pairs["p_holm"] = holm(pairs["p"])
     some = np.isneginf(samples.scores).any(axis=1)
     again = some[i] | some[j]
     without = pairs["p"].to_numpy(copy=True)
     without[again] = _tests(samples.only_ok(), i[again], j[again], kinds[again])
-    pairs["p_holm_ok"] = _holm(without)
+    pairs["p_holm_ok"] = holm(without)
     floors = [_floor(samples, *each) for each in zip(i, j, kinds, strict=True)]
     pairs["smallest_p"] = np.minimum(1.0, np.array(floors, dtype=float) * pairs["p"].notna().sum())
     pairs["superiority"], pairs["low"], pairs["high"] = _effects(samples, i, j, kinds)
@@ -134,7 +134,7 @@ def _floor(samples: Samples, i: int, j: int, kind: str) -> float:
     return smallest_sign_p(int(max(n, m))) if kind == "sign" else np.nan
 
 
-def _holm(p: np.ndarray | pd.Series) -> np.ndarray:
+def holm(p: np.ndarray | pd.Series) -> np.ndarray:
     """Return Holm's adjusted p; pairs that are not tested do not count."""
     p = np.asarray(p, dtype=float)
     adjusted, tested = np.full(len(p), np.nan), np.flatnonzero(~np.isnan(p))

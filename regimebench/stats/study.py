@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from regimebench.files import replacing
-from regimebench.metrics import PROTOCOLS, metrics_of
+from regimebench.metrics import PROTOCOLS, find, metrics_of
 from regimebench.stats.letters import letters
 from regimebench.stats.location import interquartile_mean, iqm_interval
 from regimebench.stats.omnibus import omnibus
 from regimebench.stats.pairwise import ALPHA, compare
+from regimebench.stats.practical import ROPE, practical
+from regimebench.stats.profiles import profile
+from regimebench.stats.redundancy import Oriented, identity_error, redundancy, truth_ranking
 from regimebench.stats.samples import Samples, samples
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["MetricStudy", "Study", "study"]
 
 VERSION = 1
+TRUTH = "ari"  # agreement with the truth that internal metrics are held against
 DIGITS = 6
 
 
@@ -40,11 +44,17 @@ class MetricStudy:
         One row per address, indexed by it; columns in ``docs/statistics.md``.
     pairs : DataFrame
         One row per pair of addresses, see :func:`regimebench.stats.pairwise.compare`.
+    profile : dict
+        Share of runs that reach a score, see :func:`regimebench.stats.profiles.profile`.
+    practical : DataFrame
+        Better, equivalent or worse, see :func:`regimebench.stats.practical.practical`; without rows for most metrics.
     """
 
     omnibus: dict[str, Any]
     summary: pd.DataFrame
     pairs: pd.DataFrame
+    profile: dict[str, Any]
+    practical: pd.DataFrame
 
     def pair(self, a: str, b: str) -> dict[str, Any]:
         """Return the comparison of two rows as seen from ``a``."""
@@ -87,10 +97,16 @@ class Study:
         Its name in the results.
     metrics : dict of str to MetricStudy
         By ``<protocol>.<metric>``, such as ``standard.silhouette``.
+    redundancy : dict
+        By protocol, see :func:`regimebench.stats.redundancy.redundancy`; ``identity_error`` beside it.
+    truth_ranking : dict of str to DataFrame
+        On planted data, by protocol, see :func:`regimebench.stats.redundancy.truth_ranking`; empty elsewhere.
     """
 
     dataset: str
-    metrics: dict[str, MetricStudy] = field(default_factory=dict)
+    metrics: dict[str, MetricStudy]
+    redundancy: dict[str, dict[str, Any]]
+    truth_ranking: dict[str, pd.DataFrame]
 
     def metric(self, protocol: str, metric: str) -> MetricStudy:
         """Return one metric."""
@@ -107,9 +123,13 @@ class Study:
                     "omnibus": _plain(each.omnibus),
                     "summary": _columns(each.summary.rename_axis("address").reset_index()),
                     "pairs": _columns(each.pairs),
+                    "profile": _plain(each.profile),
+                    "practical": _columns(each.practical),
                 }
                 for key, each in self.metrics.items()
             },
+            "redundancy": _plain(self.redundancy),
+            "truth_ranking": {protocol: _columns(table) for protocol, table in self.truth_ranking.items()},
         }
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n")
@@ -123,10 +143,13 @@ class Study:
                 each["omnibus"],
                 pd.DataFrame(each["summary"]).set_index("address"),
                 pd.DataFrame(each["pairs"]),
+                each["profile"],
+                pd.DataFrame(each["practical"]),
             )
             for key, each in document["metrics"].items()
         }
-        return cls(document["dataset"], metrics)
+        ranking = {protocol: pd.DataFrame(table) for protocol, table in document["truth_ranking"].items()}
+        return cls(document["dataset"], metrics, document["redundancy"], ranking)
 
 
 def study(results: Results) -> Study:
@@ -137,19 +160,42 @@ def study(results: Results) -> Study:
     results : Results
         Scores and records. Twins are no competitors and take no part.
     """
-    metrics = {}
+    metrics: dict[str, MetricStudy] = {}
+    known: dict[str, MetricStudy] = {}  # two protocols may define a metric alike
     for protocol in PROTOCOLS:
         keys = [metric.key for metric in metrics_of(protocol)]
         if protocol == "truth" and not results.references:
             continue
         for each in samples(results, protocol, keys):
-            metrics[each.key] = _study(each)
-    return Study(results.settings["dataset"], metrics)
+            quantity = find(protocol, each.metric).quantity
+            if quantity not in known or each.key in ROPE:
+                known[quantity] = _study(each)
+            metrics[each.key] = known[quantity]
+    oriented = {protocol: _oriented(results, protocol) for protocol in ("paper", "standard")}
+    clusters = results.ok.set_index(["address", "seed"])["clusters_found"]
+    related = {}
+    for protocol, scores in oriented.items():
+        table = results.scores(protocol)
+        found = {"identity_error": identity_error(table, clusters.reindex(table.index))}
+        related[protocol] = redundancy(scores) | found
+    ranking = {}
+    if results.references:
+        truth = results.scores("truth")[TRUTH]
+        ranking = {protocol: truth_ranking(scores, truth) for protocol, scores in oriented.items()}
+    return Study(results.settings["dataset"], metrics, related, ranking)
+
+
+def _oriented(results: Results, protocol: str) -> Oriented:
+    """Return the headline metrics of all rows but twins."""
+    table = results.scores(protocol)
+    table = table[~table.index.get_level_values("address").isin(results.twins)]
+    directions = {each.key: each.better == "higher" for each in metrics_of(protocol) if not each.extra}
+    return Oriented(table, directions)
 
 
 def _study(each: Samples) -> MetricStudy:
     pairs = compare(each)
-    return MetricStudy(omnibus(each), _summary(each, pairs), pairs)
+    return MetricStudy(omnibus(each), _summary(each, pairs), pairs, profile(each), practical(each))
 
 
 def _summary(each: Samples, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -208,6 +254,8 @@ def _plain(value: Any) -> Any:
     """Return a value that JSON has: six significant digits, and null for what is not finite."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | list):
+        return [_plain(each) for each in value]
     if isinstance(value, np.bool_ | bool):
         return bool(value)
     if isinstance(value, np.integer | int):

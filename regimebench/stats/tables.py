@@ -9,20 +9,30 @@ from regimebench import notes
 from regimebench.formats import heading, number, p_value
 from regimebench.metrics import find
 from regimebench.results import HEADLINE, Results, keys
+from regimebench.stats.context import context_tables
 from regimebench.stats.pairwise import ALPHA
+from regimebench.stats.practical import ROPE
 from regimebench.stats.study import MetricStudy, Study
 from regimebench.tables import Cell, Table
 
 __all__ = ["statistics_tables"]
 
 
-def statistics_tables(results: Results, study: Study) -> tuple[list[Table], pd.DataFrame]:
-    """Return the tables of differences over seeds, and the summaries of all metrics, unrounded."""
+def statistics_tables(
+    results: Results, study: Study, agreement: pd.DataFrame, shifted: pd.DataFrame
+) -> tuple[list[Table], pd.DataFrame]:
+    """Return the tables of differences over seeds and of what scores are worth, and all summaries, unrounded.
+
+    Parameters
+    ----------
+    agreement, shifted : DataFrame
+        See :func:`regimebench.stats.context.context_tables`.
+    """
     protocols = ["standard", *(["truth"] if results.references else [])]
     tables = []
     for protocol in protocols:
         tables += [_groups(results, study, protocol), _headline(results, study, protocol)]
-    tables.append(_omnibus(results, study))
+    tables += [_omnibus(results, study), *context_tables(results, study, agreement, shifted)]
     data = [each.summary.reset_index().assign(metric=key) for key, each in study.metrics.items()]
     return tables, pd.concat(data, ignore_index=True)[["metric", *data[0].columns[:-1]]]
 
@@ -68,24 +78,50 @@ def _headline(results: Results, study: Study, protocol: str) -> Table:
         caption="Interquartile mean of the runs that have a score with 95 % interval; probability that a run scores"
         " better than one of ref., with 95 % interval; Cliff's delta; p with failed runs last, and without them."
         + notes.budget(results.settings),
-        header=["method", "tried", "failed", "IQM", "better than ref.", "delta", "test", "p", "p without failed"],
+        header=[
+            "method",
+            "tried",
+            "failed",
+            "IQM",
+            "better than ref.",
+            "delta",
+            "test",
+            "p",
+            "p without failed",
+            "practically",
+        ],
         rows=rows,
-        notes=[notes.test(find(protocol, metric).title, found, reference, bool(results.twins)), notes.TESTS],
+        notes=[
+            notes.test(find(protocol, metric).title, found, reference, bool(results.twins)),
+            notes.TESTS,
+            notes.practical(ROPE[f"{protocol}.{metric}"]),
+        ],
     )
 
 
 def _effect(found: MetricStudy, reference: str | None, address: str, p: dict[str, float]) -> list[str]:
     if reference is None:
-        return ["–"] * 5
+        return ["–"] * 6
     if address == reference:
-        return ["ref.", "", "", "", ""]
+        return ["ref.", "", "", "", "", ""]
     pair = found.pair(address, reference)
     if not np.isfinite(pair["superiority"]):
-        return ["–"] * 5
+        return ["–"] * 6
     share = f"{pair['superiority']:.2f}"
     if np.isfinite(pair["low"]):
         share += f" [{pair['low']:.2f}, {pair['high']:.2f}]"
-    return [share, f"{pair['cliffs_delta']:+.2f}", pair["test"], p_value(p[address]), p_value(pair["p_holm_ok"])]
+    tests = pair["test"], p_value(p[address]), p_value(pair["p_holm_ok"])
+    return [share, f"{pair['cliffs_delta']:+.2f}", *tests, _practically(found, address, reference)]
+
+
+def _practically(found: MetricStudy, a: str, b: str) -> str:
+    """Return how probable it is that ``a`` is better, equivalent and worse."""
+    table, parts = found.practical, ["p_better", "p_equivalent", "p_worse"]
+    for first, second, order in ((a, b, parts), (b, a, parts[::-1])):
+        row = table[(table["a"] == first) & (table["b"] == second)]
+        if len(row):
+            return " / ".join(f"{row.iloc[0][part]:.2f}" for part in order)
+    return "–"
 
 
 def _omnibus(results: Results, study: Study) -> Table:

@@ -50,6 +50,7 @@ def settings(name: str, rows: tuple[Row, ...], seeds: int, k: int, title: str) -
         "dataset": name,
         "title": title,
         "published": None,
+        "of": None,
         "ours": None,
         "changed": {},
         "preprocess": "standard",

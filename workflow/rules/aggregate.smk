@@ -2,6 +2,8 @@ rule aggregate:
     input:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
+        agreement=f"{RESULTS}/{{dataset}}/agreement.csv",
+        shifted=f"{RESULTS}/{{dataset}}/shifted.csv",
         printed="published/tables.yaml",
         facts="published/data.yaml",
         code=jobs.code("aggregate.py"),
@@ -23,7 +25,7 @@ rule aggregate:
         tables=subpath(output[0], parent=True),
     shell:
         "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores} --runs {input.runs}"
-        " --printed {input.printed} --tables {params.tables} > {log} 2>&1"
+        " --agreement {input.agreement} --shifted {input.shifted} --printed {input.printed} --tables {params.tables} > {log} 2>&1"
 
 
 # Planted data have a third table, which compares with the truth.
@@ -81,3 +83,24 @@ rule audit:
         "../../environment.yml"
     shell:
         "python -m regimebench audit --out {output.markdown} --html {output.html} > {log} 2>&1"
+
+
+# Several data sets side by side, as far as their number allows, and real days beside changed ones.
+rule across:
+    input:
+        scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
+        runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
+        code=jobs.code("across.py"),
+    output:
+        multiext(f"{RESULTS}/tables/across", ".md", ".tex", ".csv"),
+    log:
+        f"{RESULTS}/logs/across.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/across.jsonl"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=jobs.text(jobs.report_settings(PLAN)),
+        tables=subpath(output[0], parent=True),
+    shell:
+        "python -m regimebench across --settings {params.settings:q} --tables {params.tables} > {log} 2>&1"
