@@ -106,6 +106,7 @@ def _numbers(material: Material, results: Path, shown: list[str]) -> dict[str, A
             for name, scores in material.reference_scores.items()
         },
         "statistics": comparison.statistics(material),
+        "redundancy": comparison.related(material),
         "agreement": {
             "rows": list(agreement.index),
             "ari": [[comparison.rounded(value, 2) for value in line] for line in agreement.to_numpy()],

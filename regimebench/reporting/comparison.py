@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from regimebench.metrics import find
 from regimebench.reporting.material import Material
 
-__all__ = ["compared", "metric_list", "rounded", "statistics"]
+__all__ = ["compared", "metric_list", "related", "rounded", "statistics"]
 
 DIGITS = 7
 COSTS = ("seconds", "peak_rss_mib", "n_parameters")
@@ -57,6 +58,22 @@ def statistics(material: Material) -> dict[str, Any]:
             },
             "better": [_whole(100 * share) for share in pairs["superiority"]],
             "apart": "".join(map(str, pairs["differ"].astype(int))),
+        }
+    return found
+
+
+def related(material: Material) -> dict[str, Any]:
+    """Return Spearman's correlations of metrics over runs, by protocol, and how many independent ones that makes."""
+    found = {}
+    for protocol, each in material.study.redundancy.items():
+        table = each["over_runs"]
+        names = [find(protocol, metric).title for metric in table]
+        values = [[rounded(table[a][b], 2) for b in table] for a in table]
+        found[protocol] = {
+            "metrics": names,
+            "rho": values,
+            "effective": rounded(each["effective"], 2),
+            "runs": each["runs"],
         }
     return found
 

@@ -182,7 +182,8 @@ def test_nothing_is_wider_than_the_screen_and_text_can_be_read(chrome, page, wid
     assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
     outside = """
       const free = e => e.checkVisibility() && !e.closest('.scroll, svg, .hidden');
-      return [...document.querySelectorAll('main *')].filter(free).filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80));
+      const wide = e => free(e) && e.getBoundingClientRect().right > innerWidth + 1;
+      return [...document.querySelectorAll('main *')].filter(wide).map(e => e.outerHTML.slice(0, 80));
     """
     assert chrome.execute_script(outside) == []
     ink, paper = chrome.execute_script("const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]")

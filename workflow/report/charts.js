@@ -111,6 +111,24 @@ function drawAgreement(place, dataset, metric, state) {
   addDownload(table);
 }
 
+function drawRedundancy(place, dataset, metric) {
+  const found = dataset.redundancy[metric.protocol];
+  if (!found) {
+    place.replaceChildren(make('p', {}, 'Nothing is computed for this protocol.'));
+    return;
+  }
+  const head = make('tr', {}, make('td'), ...found.metrics.map(name => make('th', {scope: 'col', class: 'steep'}, make('span', {}, name))));
+  const body = make('tbody', {}, ...found.metrics.map((name, i) => make('tr', {}, make('th', {scope: 'row'}, name), ...found.rho[i].map((value, j) => {
+    if (value === null) return make('td', {}, MISSING);
+    const side = value > 0 ? 'win' : 'loss';
+    return make('td', {class: i === j ? '' : side, style: `--d:${Math.round(Math.abs(value) * 65)}%`}, value.toFixed(2).replace('-', '\u2212'));
+  }))));
+  const table = make('table', {class: 'agreement pairs', 'data-name': `${dataset.title}: correlation of metrics`}, make('thead', {}, head), body);
+  const text = found.effective === null ? '' : `Over ${found.runs} runs; together they amount to ${found.effective} independent metrics. `;
+  place.replaceChildren(scrolling('Correlation of metrics', table), make('p', {class: 'notes'}, `${text}RMSE and Calinski-Harabasz are one number in two forms where k and the days are the same.`));
+  addDownload(table);
+}
+
 function drawSpace(place, dataset) {
   if (!dataset.space) return;
   const names = Object.keys(dataset.space.labels);

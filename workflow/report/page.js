@@ -1,5 +1,5 @@
 // The page's state and its controls; the parts of a data set are drawn when it is first shown, or before printing.
-const VIEWS = {board: drawBoard, seeds: drawSeeds, pairs: drawPairs, cost: drawCost, agreement: drawAgreement, space: drawSpace};
+const VIEWS = {board: drawBoard, seeds: drawSeeds, pairs: drawPairs, cost: drawCost, agreement: drawAgreement, redundancy: drawRedundancy, space: drawSpace};
 const state = {dataset: DATA.datasets[0].id, metric: DATA.first, filter: '', controls: true, variants: true, twins: true};
 const sections = new Map([...document.querySelectorAll('section.dataset')].map(section => [section.dataset.id, section]));
 const datasets = new Map(DATA.datasets.map(dataset => [dataset.id, dataset]));
