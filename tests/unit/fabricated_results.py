@@ -82,6 +82,7 @@ def fabricate(
     shape: tuple[int, int, int, int] = (120, 8, 9, 2),
     embedding: int = 5,
     planted: bool = True,
+    shifts: int = 3,
 ) -> dict[str, Any]:
     """Write one data set's results and return its settings for the report."""
     rng = np.random.default_rng(0)
@@ -98,7 +99,7 @@ def fabricate(
         planted_file.write_text("date,truth\n" + "\n".join(lines) + "\n")
     scores, runs = folder / "scores.csv", folder / "runs.csv"
     outputs = Outputs(scores, runs, folder / "agreement.csv", folder / "shifted.csv")
-    evaluate(folder / "cube.nc", batches, outputs, planted_file, shifts=3)
+    evaluate(folder / "cube.nc", batches, outputs, planted_file, shifts)
     aggregate(chosen, scores, runs, PRINTED, results / "tables")
     return chosen
 
