@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from regimebench.report import report
-from tests.unit.fabricated_results import Row, fabricate
+from tests.unit.fabricated_results import Row, fabricate, wanted
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "report-size.md"
 SHAPE = (365, 41, 41, 7)
@@ -42,7 +42,7 @@ def main() -> None:
         sets = [fabricate(results, f"set_{i}", f"Data set {i + 1}", rows=all_rows, **shape) for i in range(chosen.sets)]
         page = results / "report" / "index.html"
         wall, cpu = time.perf_counter(), time.process_time()
-        report({"results": folder, "rows": sets[0]["rows"], "budget": "full", "datasets": sets}, page)
+        report(wanted(results, *sets), page)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         size = page.stat().st_size / MIB
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regimebench import __version__, notes
+from regimebench.across import tables_over
 from regimebench.aggregate import all_tables
 from regimebench.alarms import ALARMS
 from regimebench.evidence import shown as evidence
@@ -44,7 +45,8 @@ def report(settings: dict[str, Any], page: Path) -> None:
         sections=sections,
         data={"first": ".".join(FIRST), "datasets": data},
         papers=papers(results / "tables"),
-        limits=summary.overall_limits(len(sections)),
+        across=tables_over(settings)[0] if len(sections) > 1 else [],
+        limits=summary.overall_limits(sum(not each["of"] for each in settings["datasets"])),
         metrics=METRICS,
         alarms=ALARMS,
         version=_version(),

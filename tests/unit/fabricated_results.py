@@ -104,6 +104,11 @@ def fabricate(
     return chosen
 
 
+def wanted(results: Path, *sets: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a report about these data sets."""
+    return {"results": str(results), "rows": sets[0]["rows"], "budget": sets[0]["budget"], "datasets": list(sets)}
+
+
 def _cube(truth: np.ndarray, shape: tuple[int, int, int, int], k: int, rng: np.random.Generator) -> Cube:
     days, height, width, variables = shape
     patterns = rng.standard_normal((k, 5, 5, variables))

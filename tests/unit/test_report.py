@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from fabricated_results import HOSTILE, ROWS, Row, fabricate
+from fabricated_results import HOSTILE, ROWS, Row, fabricate, wanted
 from published_world import make_fields
 
 from regimebench.preprocess import preprocess
@@ -47,7 +47,7 @@ def material(folder, chosen):
 @pytest.fixture(scope="module")
 def page(folder, chosen):
     path = folder / "report" / "index.html"
-    report({"results": str(folder), "datasets": [chosen]}, path)
+    report(wanted(folder, chosen), path)
     return path.read_text()
 
 
@@ -156,7 +156,7 @@ def test_one_run_is_not_tested(tmp_path):
 def test_nothing_ok_is_a_page_all_the_same(tmp_path):
     rows = (Row("m", failed={0: "timeout", 1: "oom"}),)
     settings = fabricate(tmp_path, rows=rows, seeds=2, shape=(40, 4, 4, 1), planted=False)
-    report({"results": str(tmp_path), "datasets": [settings]}, tmp_path / "report" / "index.html")
+    report(wanted(tmp_path, settings), tmp_path / "report" / "index.html")
     assert "No run is ok, so nothing can be compared." in (tmp_path / "report" / "index.html").read_text()
 
 

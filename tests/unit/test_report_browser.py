@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from fabricated_results import HOSTILE, ROWS, fabricate
+from fabricated_results import HOSTILE, ROWS, fabricate, wanted
 
 from regimebench.report import report
 
@@ -27,8 +27,7 @@ def page(tmp_path_factory):
         fabricate(folder, title=f"Made-up {HOSTILE}"),
         fabricate(folder, "second", "Second set", rows=ROWS[:6], shape=(60, 6, 6, 1), planted=False),
     ]
-    shared = {"rows": sets[0]["rows"], "budget": "full"}
-    report({"results": str(folder), **shared, "datasets": sets}, folder / "report" / "index.html")
+    report(wanted(folder, *sets), folder / "report" / "index.html")
     return (folder / "report" / "index.html").as_uri()
 
 

@@ -7,6 +7,9 @@ rule report:
         shifted=expand(f"{RESULTS}/{{dataset}}/shifted.csv", dataset=PLAN.datasets),
         findings=expand(f"{RESULTS}/{{dataset}}/verify.json", dataset=jobs.published(PLAN)),
         tables=[table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
+        papers=[f"{stem}.html" for stem in jobs.paper_table_stems(PLAN)],
+        audit=f"{RESULTS}/tables/audit.html",
+        k=expand(f"{RESULTS}/tables/{{dataset}}.k.html", dataset=PLAN.datasets),
         code=jobs.code("report.py"),
         templates=collect("workflow/report/{file}", file=jobs.page_parts()),
     output:
