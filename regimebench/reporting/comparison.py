@@ -67,7 +67,7 @@ def related(material: Material) -> dict[str, Any]:
     found = {}
     for protocol, each in material.study.redundancy.items():
         table = each["over_runs"]
-        names = [find(protocol, metric).title for metric in table]
+        names = [find(protocol, metric).short for metric in table]
         values = [[rounded(table[a][b], 2) for b in table] for a in table]
         found[protocol] = {
             "metrics": names,

@@ -39,7 +39,7 @@ function stripPlot(each, scale, control, references, told) {
   each.values.forEach((value, i) => svg.append(make('svg:circle', {class: `run ${each.row.kind}`, cx: percent(scale.at(value)),
     cy: each.values.length > 1 ? 12 + 5 * Math.sin(i * 2.4) : 12, r: 3})));
   const [, low, high] = told?.iqm ?? [null, null, null];
-  if (low !== null) svg.append(make('svg:line', {class: 'interval', x1: percent(scale.at(low)), x2: percent(scale.at(high)), y1: 21.5, y2: 21.5}));
+  if (low !== null) svg.append(make('svg:line', {class: 'interval', x1: percent(Math.max(0, scale.at(low))), x2: percent(Math.min(100, scale.at(high))), y1: 21.5, y2: 21.5}));
   if (told?.shifted !== null && told?.shifted !== undefined) svg.append(line(scale.at(told.shifted), 7, 17, 'shifted'));
   if (each.median !== null && each.values.length > 1) svg.append(line(scale.at(each.median), 3, 21, 'median'));
   return svg;
@@ -123,7 +123,7 @@ function rankText(ranks) {
 }
 
 function boardNotes(dataset, rows, references, scale, shifted) {
-  const notes = ['Rows that share a letter are not told apart at 5 % (Holm\u2019s correction over all pairs). Ranks: those that are possible, for all rows at once with 95 % confidence; failed runs count as the worst. The thin line below the dots is the 95 % interval of the interquartile mean. Twins take no part.'];
+  const notes = ['Rows that share a letter are not told apart at 5 % (Holm\u2019s correction over all pairs). Ranks: those that are possible, for all rows at once with 95 % confidence; failed runs count as the worst. The thin line below the dots is the 95 % interval of the interquartile mean, cut at the edge. Twins take no part.'];
   if (shifted) notes.push('Green tick: what the same labels score when they are shifted in time, exceeded by 5 % of the shifts. A row that does not pass its tick shows no more than sizes and persistence.');
   for (const [name, value] of Object.entries(references)) {
     if (value !== null && value !== undefined) notes.push(`Dotted line: ${name.replace(/[()]/g, '')}, ${shown(value, scale.span)}.`);
