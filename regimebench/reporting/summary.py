@@ -93,10 +93,7 @@ def glance(material: Material) -> dict[str, Any]:
 def _compared(material: Material) -> str:
     rows = material.results.rows
     kinds = Counter(row["kind"] for row in rows)
-    parts = [
-        f"{kinds['method']} method{'s' * (kinds['method'] != 1)} and variants",
-        _count(kinds["control"], "control"),
-    ]
+    parts = [_count(kinds["method"], "method or variant", "methods and variants"), _count(kinds["control"], "control")]
     parts += [_count(kinds["twin"], "twin")] if kinds["twin"] else []
     statuses = Counter(material.results.records["status"])
     return (
@@ -139,7 +136,7 @@ def _controls(material: Material) -> list[str]:
     text = f"The best control is {control} ({_shown(material.medians(*FIRST)[control])}). "
     many = _count(len(duels), "method or variant", "methods and variants")
     if not above:
-        return [text + f"None of {many} has a better median."]
+        return [text + (f"None of {many} has" if len(duels) > 1 else f"{duels[0].row} has not") + " a better median."]
     text += f"{len(above)} of {many} {'has' if len(above) == 1 else 'have'} a better median: {_names(above)}. "
     return [text + f"Significantly better: {_names(duel.row for duel in duels if duel.verdict == 'better')}."]
 
