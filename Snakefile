@@ -29,10 +29,11 @@ rule all:
     input:
         f"{RESULTS}/report/index.html",
         [table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
-        jobs.across_files(PLAN),
+        expand(f"{RESULTS}/figures/{{dataset}}/runs", dataset=PLAN.datasets),
         [f"{stem}.html" for stem in jobs.paper_table_stems(PLAN)],
         expand(f"{RESULTS}/tables/{{dataset}}.k.md", dataset=PLAN.datasets),
         f"{RESULTS}/tables/audit.html",
+        jobs.across_files(PLAN),
 
 
 include: "workflow/rules/download.smk"

@@ -217,10 +217,18 @@ def choose_k(settings: Text, cube: File, tables: File, figures: File) -> None:
 
 @app.command(rich_help_panel=STAGES)
 def report(settings: Text, page: File) -> None:
-    """Draw figures and write the report page."""
+    """Write the report page."""
     from regimebench import report as stage
 
     stage.report(json.loads(settings), page)
+
+
+@app.command(rich_help_panel=STAGES)
+def figures(settings: Text, folder: File) -> None:
+    """Draw the figures of one data set as PNG and PDF."""
+    from regimebench.reporting.figures import figures as draw
+
+    draw(json.loads(settings), folder)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from regimebench.stats.pairwise import ALPHA, MIN_RUNS, holm
 from regimebench.stats.samples import Samples, samples
 from regimebench.tables import Cell, Table, write
 
-__all__ = ["over_data_sets"]
+__all__ = ["over_data_sets", "tables_over"]
 
 CHANGES = {
     "phase_randomised": "a surrogate with the same spectra and covariances and no regimes",
@@ -33,13 +33,22 @@ def over_data_sets(settings: dict[str, Any], tables: Path) -> None:
     Parameters
     ----------
     settings : dict
-        What the report needs to know: the results folder and the settings of each data set's tables.
+        What the report needs to know: the results folder, what all data sets share and the settings of each.
     tables : Path
         Folder to write into.
     """
+    made, data = tables_over(settings)
+    write(made, data, tables / "across")
+
+
+def tables_over(settings: dict[str, Any]) -> tuple[list[Table], pd.DataFrame]:
+    """Return the same tables for the report, and their numbers."""
     folder = Path(settings["results"])
+    shared = {key: settings[key] for key in ("rows", "budget")}
     found = {
-        each["dataset"]: Results.read(each, *(folder / each["dataset"] / file for file in ("scores.csv", "runs.csv")))
+        each["dataset"]: Results.read(
+            {**shared, **each}, *(folder / each["dataset"] / file for file in ("scores.csv", "runs.csv"))
+        )
         for each in settings["datasets"]
     }
     real = {name: results for name, results in found.items() if not results.settings["of"]}
@@ -49,7 +58,7 @@ def over_data_sets(settings: dict[str, Any], tables: Path) -> None:
             table, numbers = _excess(found[results.settings["of"]], results)
             made.append(table)
             data.append(numbers)
-    write(made, pd.concat(data, ignore_index=True), tables / "across")
+    return made, pd.concat(data, ignore_index=True)
 
 
 def _headline(results: Results) -> Samples:

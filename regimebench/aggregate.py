@@ -66,10 +66,15 @@ def aggregate(
 
 
 def tables_of(settings: dict[str, Any], folder: Path) -> list[Table]:
-    """Return the same tables for the report, from the data set's results folder."""
+    """Return the same tables from the data set's results folder."""
     results = Results.read(settings, folder / "scores.csv", folder / "runs.csv")
     made = folder.parent / "tables" / f"{settings['dataset']}.statistics.json"
     found = Study.read(made) if made.is_file() else study(results)
+    return all_tables(results, found, folder)
+
+
+def all_tables(results: Results, found: Study, folder: Path) -> list[Table]:
+    """Return the same tables for the report, which has the study of the results in that folder."""
     built = _build(results, found, PRINTED, folder / "agreement.csv", folder / "shifted.csv")
     return [table for made, _ in built.values() for table in made]
 

@@ -163,10 +163,19 @@ def _changed(entry: DatasetEntry) -> dict[str, Any]:
     return {key: value for key, value in given.items() if "://" not in str(value)}
 
 
+def page_parts() -> list[str]:
+    """Return the names of the files that the report's page is made of; captions for Snakemake's own are others."""
+    return sorted(path.name for path in (ROOT / "workflow" / "report").iterdir() if path.suffix != ".rst")
+
+
+def figure_settings(plan: Plan, dataset: str) -> dict[str, Any]:
+    """Return what the figures of one data set need to know, JSON-ready."""
+    return {"results": plan.results.as_posix(), **table_settings(plan, dataset)}
+
+
 def paper_settings(plan: Plan) -> dict[str, Any]:
     """Return what the papers' tables need to know, JSON-ready: the rows once, for all data sets."""
-    shared = ("rows", "budget")
-    datasets = [table_settings(plan, name) for name in plan.datasets]
+    shared = _rows_once(plan)
     specs = {address: method.spec for address, method in plan.methods.items()}
     rows = [
         row
@@ -175,10 +184,9 @@ def paper_settings(plan: Plan) -> dict[str, Any]:
             "technology": specs[row["address"]].technology,
             "pretraining": specs[row["address"]].pretraining,
         }
-        for row in (datasets[0]["rows"] if datasets else [])
+        for row in shared["rows"]
     ]
-    kept = [{key: value for key, value in each.items() if key not in shared} for each in datasets]
-    return {"results": plan.results.as_posix(), "budget": plan.budget, "rows": rows, "datasets": kept}
+    return {"results": plan.results.as_posix(), **shared, "rows": rows}
 
 
 def k_settings(plan: Plan, dataset: str) -> dict[str, Any]:
@@ -200,7 +208,15 @@ def paper_datasets(plan: Plan) -> list[str]:
 
 def report_settings(plan: Plan) -> dict[str, Any]:
     """Return what the report needs to know, JSON-ready."""
-    return {"results": plan.results.as_posix(), "datasets": [table_settings(plan, name) for name in plan.datasets]}
+    return {"results": plan.results.as_posix(), **_rows_once(plan)}
+
+
+def _rows_once(plan: Plan) -> dict[str, Any]:
+    """Return what tables of all data sets need, the rows once, because a command line holds 131,072 characters."""
+    datasets = [table_settings(plan, name) for name in plan.datasets]
+    shared = ("rows", "budget")
+    kept = [{key: value for key, value in each.items() if key not in shared} for each in datasets]
+    return {"rows": datasets[0]["rows"] if datasets else [], "budget": plan.budget, "datasets": kept}
 
 
 def _shown(path: Path) -> str:

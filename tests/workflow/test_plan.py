@@ -102,7 +102,7 @@ def test_unfinished_files_are_made_again_and_one_failure_does_not_stop_the_rest(
         ("paper_tables.py", {"regimebench/papers/render.py", "regimebench/fragments.py", "regimebench/stats/study.py"}),
         ("choose_k.py", {"regimebench/elbow.py", "regimebench/cube.py", "regimebench/metrics/score.py"}),
         ("audit/__init__.py", {"regimebench/audit/variance.py", "regimebench/evidence/inertia.py"}),
-        ("report.py", {"regimebench/report.py", "regimebench/maps.py", "regimebench/aggregate.py"}),
+        ("report.py", {"regimebench/report.py", "regimebench/reporting/material.py", "regimebench/aggregate.py"}),
     ],
 )
 def test_a_stage_depends_on_all_code_it_imports(stage, own):

@@ -1,3 +1,6 @@
+TABLES = ["paper", "standard", "statistics", "diagnostics"]
+
+
 rule aggregate:
     input:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
@@ -8,10 +11,18 @@ rule aggregate:
         facts="published/data.yaml",
         code=jobs.code("aggregate.py"),
     output:
-        multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
-        multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
-        multiext(f"{RESULTS}/tables/{{dataset}}.statistics", ".md", ".tex", ".csv", ".json"),
-        multiext(f"{RESULTS}/tables/{{dataset}}.diagnostics", ".md", ".tex", ".csv"),
+        [f"{RESULTS}/tables/{{dataset}}.{kind}{end}" for kind in TABLES for end in (".md", ".tex")],
+        [
+            report(
+                f"{RESULTS}/tables/{{dataset}}.{kind}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                subcategory="{dataset}",
+                labels={"data set": "{dataset}", "table": kind},
+            )
+            for kind in TABLES
+        ],
+        f"{RESULTS}/tables/{{dataset}}.statistics.json",
     log:
         f"{RESULTS}/logs/aggregate/{{dataset}}.log",
     benchmark:
@@ -31,11 +42,18 @@ rule aggregate:
 # Planted data have a third table, which compares with the truth.
 use rule aggregate as aggregate_planted with:
     output:
-        multiext(f"{RESULTS}/tables/{{dataset}}.paper", ".md", ".tex", ".csv"),
-        multiext(f"{RESULTS}/tables/{{dataset}}.standard", ".md", ".tex", ".csv"),
-        multiext(f"{RESULTS}/tables/{{dataset}}.statistics", ".md", ".tex", ".csv", ".json"),
-        multiext(f"{RESULTS}/tables/{{dataset}}.diagnostics", ".md", ".tex", ".csv"),
-        multiext(f"{RESULTS}/tables/{{dataset}}.truth", ".md", ".tex", ".csv"),
+        [f"{RESULTS}/tables/{{dataset}}.{kind}{end}" for kind in [*TABLES, "truth"] for end in (".md", ".tex")],
+        [
+            report(
+                f"{RESULTS}/tables/{{dataset}}.{kind}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                subcategory="{dataset}",
+                labels={"data set": "{dataset}", "table": kind},
+            )
+            for kind in [*TABLES, "truth"]
+        ],
+        f"{RESULTS}/tables/{{dataset}}.statistics.json",
     wildcard_constraints:
         dataset=jobs.pattern(PLAN.planted()),
 
