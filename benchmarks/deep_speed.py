@@ -64,7 +64,7 @@ def tasks(row: Row, given: argparse.Namespace) -> dict[str, Task]:
     size = row.shape or shape(given)
     if given.quick:
         size = (size[0], *QUICK_SHAPE[1:])
-    ours = Task(row.address, row.parameters, None, size, given.seconds, row.least, given.quick)
+    ours = Task(row.address, row.parameters, None, size, given.seconds, row.least, given.quick, warm_up=row.warm_up)
     return {"torch": ours, "keras": replace(ours, keras=row.keras)} if row.keras else {"torch": ours}
 
 

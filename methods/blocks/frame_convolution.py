@@ -131,7 +131,7 @@ class Fast:
         """See :meth:`Plain.gradients`."""
         kernels, frames = [*self.kernels, self.recurrent], [*sources, before]
         found = [torch.empty_like(x) if want else None for x, want in zip(sources, wanted, strict=True)]
-        sums = [None if kernel is None else torch.zeros_like(kernel.planes) for kernel in kernels]
+        sums = [None if kernel is None else kernel.zeros() for kernel in kernels]
         for some, *parts in _together([upstream, *frames, *found]):
             products = products_of(some)
             for kernel, so_far, part in zip(kernels, sums, parts[:3], strict=True):

@@ -12,6 +12,8 @@ Frames are (n, y, x, channel) in memory; tiles ("planes") are (16 or 9, tile, ch
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -37,10 +39,13 @@ class Kernel:
 
     def __init__(self, kernel: Tensor, coarse: bool = False) -> None:
         self.coarse, self.places = coarse, COARSE if coarse else FINE
-        transformed = _square(OF_KERNEL, kernel) @ kernel.flatten(2).movedim(2, 0).flatten(1)
-        self.planes = transformed.view(16, *kernel.shape[:2])
-        if coarse:
-            self.planes = self.planes[list(COARSE)]
+        self.kernel = kernel
+
+    @cached_property
+    def planes(self) -> Tensor:
+        """The kernel in the domain of the products, (16 or 9, n_out, n_in)."""
+        matrix = _square(OF_KERNEL, self.kernel)[list(self.places)]
+        return (matrix @ self.kernel.flatten(2).movedim(2, 0).flatten(1)).view(-1, *self.kernel.shape[:2])
 
     def convolve(self, frames: Tensor, products: Tensor | None = None) -> Tensor:
         """Return planes of products, which :func:`frames_of` takes back, of frames (n, y, x, n_in); or add to them."""
@@ -53,8 +58,12 @@ class Kernel:
             products[place].addmm_(plane, kernel.T)
         return products
 
+    def zeros(self) -> Tensor:
+        """Return zeros of the shape of ``planes``."""
+        return self.kernel.new_zeros(len(self.places), *self.kernel.shape[:2])
+
     def kernel_gradient(self, of_products: Tensor, frames: Tensor, so_far: Tensor) -> None:
-        """Add the gradient at the transformed kernel to ``so_far``, of the shape of ``planes``."""
+        """Add the gradient at the transformed kernel to ``so_far``, as :meth:`zeros` makes it."""
         for i, (place, plane) in enumerate(zip(self.places, planes_of(frames, self.coarse), strict=True)):
             so_far[i].addmm_(of_products[place].T, plane)
 
@@ -112,9 +121,7 @@ def products_of(gradient: Tensor) -> Tensor:
 
 def kernel_of(gradient: Tensor) -> Tensor:
     """Return the gradient at a kernel (n_out, n_in, 3, 3) from that at its planes, of which there are 16 or 9."""
-    matrix = _square(OF_KERNEL, gradient)
-    if len(gradient) == len(COARSE):
-        matrix = matrix[list(COARSE)]
+    matrix = _square(OF_KERNEL, gradient)[list(FINE if len(gradient) == len(FINE) else COARSE)]
     return (matrix.mT @ gradient.flatten(1)).view(3, 3, *gradient.shape[1:]).permute(2, 3, 0, 1)
 
 
