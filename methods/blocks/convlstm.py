@@ -175,17 +175,16 @@ def _run(
 def _to_gradient(gates: Tensor, cells: Tensor, upstream: Tensor, convolution: Plain | Fast) -> None:
     """Put the gradient at the gates before their activation in their place."""
     convolved = convolution.step_back(cells[0])
-    of_state, of_cell, n_lines = upstream[-1], 0, 3 * cells.shape[-1]
+    of_state, of_cell = upstream[-1], 0
     for t in reversed(range(len(gates))):
         i, f, o, c = gates[t].chunk(4, dim=-1)
         tanh = cells[t].tanh()
         of_cell = of_cell + aten.tanh_backward(of_state * o, tanh)
         before = cells[t - 1] if t else torch.zeros_like(cells[0])
-        of_lines = torch.cat([of_cell * c, of_cell * before, of_state * tanh], dim=-1)
-        of_candidate = aten.tanh_backward(of_cell * i, c)
-        of_cell = of_cell * f
-        lines = gates[t, ..., :n_lines]
-        lines.copy_(aten.hardtanh_backward(of_lines, lines, 0, 1))
+        parts = (i, of_cell * c), (f, of_cell * before), (o, of_state * tanh)
+        of_candidate, of_cell = aten.tanh_backward(of_cell * i, c), of_cell * f
+        for gate, of_gate in parts:
+            aten.hardtanh_backward.grad_input(of_gate, gate, 0, 1, grad_input=gate)
         c.copy_(of_candidate)
         if t:
             of_state = upstream[t - 1] + convolved(gates[t])

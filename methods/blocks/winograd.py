@@ -70,9 +70,10 @@ class Kernel:
     def transposed(self, products: Tensor, frames: Tensor) -> Tensor:
         """Return the gradient at frames (n, y, x, n_in), of which only the shape is used, from that at the products."""
         n, height, width, _ = frames.shape
-        if self.coarse:
-            products = products[list(COARSE)]
-        planes = (products @ self.planes).flatten(1)
+        planes = products.new_empty(len(self.places), products.shape[1], self.planes.shape[2])
+        for place, plane, kernel in zip(self.places, planes, self.planes, strict=True):
+            torch.mm(products[place], kernel, out=plane)
+        planes = planes.flatten(1)
         if self.coarse:
             rows, columns = height, width
             tiles = _square(OF_COARSE, planes).mT @ planes
