@@ -64,7 +64,7 @@ def tasks(row: Row, given: argparse.Namespace) -> dict[str, Task]:
     size = row.shape or shape(given)
     if given.quick:
         size = (size[0], *QUICK_SHAPE[1:])
-    ours = Task(row.address, row.parameters, None, size, given.seconds, row.least, given.quick)
+    ours = Task(row.address, row.parameters, None, size, given.seconds, row.least, given.quick, warm_up=row.warm_up)
     return {"torch": ours, "keras": replace(ours, keras=row.keras)} if row.keras else {"torch": ours}
 
 
@@ -164,6 +164,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="time steps for at least so long in each run")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", nargs="+", metavar="ADDRESS", help="some methods only")
+    parser.add_argument("--phase", default="", help="only rows whose phase contains this, such as 'year'")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: to see that it works")
     return parser.parse_args(given)
 
@@ -173,7 +174,7 @@ def main() -> None:
     given = arguments()
     if lacking := frameworks.missing("tensorflow"):
         raise SystemExit(lacking)
-    chosen = [row for row in ROWS if not given.only or row.address in given.only]
+    chosen = [row for row in ROWS if row.address in (given.only or [row.address]) and given.phase in row.what]
     print(report([(row, measure_row(row, given)) for row in chosen], given), end="")
 
 

@@ -90,6 +90,7 @@ SUBJECTS: dict[str, dict[str, Callable[[], Pair]]] = {
         "backwards": partial(convlstm, (2, 4, 5, 6, 3), 4, backwards=True),
         "last state": partial(convlstm, (2, 4, 5, 6, 3), 4, backwards=False, sequences=False),
         "41 x 41, 11 frames": partial(convlstm, (1, 11, 41, 41, 7), 16, backwards=False),
+        "17 x 18, 32 states": partial(convlstm, (1, 5, 17, 18, 9), 32, backwards=False),
     },
 }
 

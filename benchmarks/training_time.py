@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -58,6 +58,8 @@ class Task:
         Start from the method's smoke parameters.
     device : str
         Where torch trains.
+    warm_up : int
+        Steps not counted. Without any, the time of the first step begins when torch's network first gets days.
     """
 
     address: str
@@ -68,6 +70,7 @@ class Task:
     least: int = 3
     smoke: bool = False
     device: str = "cpu"
+    warm_up: int = WARM_UP
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -80,8 +83,10 @@ class Task:
 
     @property
     def batch_size(self) -> int:
-        """Days per step; all days where the method has no batches."""
-        return min(self.chosen.get("batch_size") or self.shape[0], self.shape[0])
+        """Days per step; all days where the method has no batches. A-DATSC has batches of stretches of days."""
+        chosen, n_days = self.chosen, self.shape[0]
+        size = chosen.get("batch_size") or (chosen.get("warmup_days") or n_days) * chosen.get("warmup_batch", 1)
+        return min(size, n_days)
 
 
 class StepClock:
@@ -95,12 +100,21 @@ class StepClock:
         Time steps for at least so long.
     least : int
         Time at least so many steps.
+    warm_up : int
+        Steps not counted; if none, :meth:`start` begins.
     """
 
-    def __init__(self, n_days: int, batch_size: int, seconds: float, least: int) -> None:
+    def __init__(self, n_days: int, batch_size: int, seconds: float, least: int, warm_up: int = WARM_UP) -> None:
         self.sizes = [min(batch_size, n_days - first) for first in range(0, n_days, batch_size)]
-        self.seconds, self.least = seconds, least
-        self.done = 0
+        self.seconds, self.least, self.warm_up = seconds, least, warm_up
+        self.done, self.meter = 0, None
+
+    def start(self, *_: Any) -> None:
+        """Begin to take the time, if that has not begun yet and no step is left out."""
+        if self.meter is None and self.done >= self.warm_up:
+            self.meter = Meter()
+            self.meter.start()
+            self.begun = time.perf_counter()
 
     def step(self, *_: Any) -> None:
         """Count a step that has just ended.
@@ -111,18 +125,16 @@ class StepClock:
             When enough steps are timed.
         """
         self.done += 1
-        if self.done == WARM_UP:
-            self.meter = Meter()
-            self.meter.start()
-            self.begun = time.perf_counter()
-        elif self.done >= WARM_UP + self.least and time.perf_counter() - self.begun >= self.seconds:
+        if self.meter is None:
+            self.start()
+        elif self.done >= self.warm_up + self.least and time.perf_counter() - self.begun >= self.seconds:
             self.meter.stop()
             raise Timed
 
     @property
     def epochs(self) -> float:
         """Share of the data that the timed steps have gone through; more than 1 if more than once."""
-        days = sum(self.sizes[step % len(self.sizes)] for step in range(WARM_UP, self.done))
+        days = sum(self.sizes[step % len(self.sizes)] for step in range(self.warm_up, self.done))
         return days / sum(self.sizes)
 
     def result(self) -> dict[str, Any]:
@@ -133,15 +145,15 @@ class StepClock:
         ValueError
             If training ended before enough steps were timed.
         """
-        if self.done < WARM_UP + self.least:
-            raise ValueError(f"training ended after {self.done} steps; {WARM_UP + self.least} are needed")
+        if self.done < self.warm_up + self.least:
+            raise ValueError(f"training ended after {self.done} steps; {self.warm_up + self.least} are needed")
         cost = self.meter.shares(1)
         return {
             "seconds_per_epoch": cost["seconds"] / self.epochs,
             "cpu_share": cost["cpu_seconds"] / cost["seconds"],
             "peak_rss_mib": cost["peak_rss_mib"],
             "peak_gpu_mib": cost["peak_gpu_mib"],
-            "steps": self.done - WARM_UP,
+            "steps": self.done - self.warm_up,
             "epochs": self.epochs,
         }
 
@@ -163,20 +175,24 @@ def days_of_noise(shape: tuple[int, int, int, int]) -> Cube:
 
 
 @contextmanager
-def listening_to_torch(report: Callable[..., None]) -> Iterator[None]:
-    """Have ``report`` called after each step of any torch optimiser."""
+def listening_to_torch(clock: StepClock) -> Iterator[None]:
+    """Tell the clock when a network begins to work, and after each step of any torch optimiser."""
+    from torch.nn.modules.module import register_module_forward_pre_hook
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
-    handle = register_optimizer_step_post_hook(report)
+    handles = [register_optimizer_step_post_hook(clock.step)]
+    if clock.warm_up == 0:
+        handles.append(register_module_forward_pre_hook(clock.start))
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager
-def listening_to_keras(report: Callable[..., None]) -> Iterator[None]:
-    """Have ``report`` called after each step of the Keras training loop."""
+def listening_to_keras(clock: StepClock) -> Iterator[None]:
+    """Tell the clock after each step of the Keras training loop."""
     from methods.blocks.keras.training import Trainer
 
     make = Trainer.__init__
@@ -187,7 +203,7 @@ def listening_to_keras(report: Callable[..., None]) -> Iterator[None]:
 
         def timed(days: Any) -> Any:
             terms = step(days)
-            report()
+            clock.step()
             return terms
 
         self.step = timed
@@ -222,9 +238,9 @@ def train(task: Task) -> None:
 
 def measure(task: Task) -> dict[str, Any]:
     """Return seconds per epoch and peak memory of a task, in this process."""
-    clock = StepClock(task.shape[0], task.batch_size, task.seconds, task.least)
+    clock = StepClock(task.shape[0], task.batch_size, task.seconds, task.least, task.warm_up)
     listening = listening_to_keras if task.keras else listening_to_torch
-    with listening(clock.step), suppress(Timed):
+    with listening(clock), suppress(Timed):
         train(task)
     return clock.result()  # or what is wrong, if training ended before the clock did
 

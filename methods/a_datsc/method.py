@@ -99,7 +99,7 @@ class Training:
 
         return train(
             losses,
-            torch.optim.Adam(self.G.parameters(), p.warmup_lr),
+            torch.optim.Adam(self.G.parameters(), p.warmup_lr, fused=True),
             self.days.stretches(size, p.warmup_batch, generator(self.seed, "order of days")),
             p.warmup_epochs * each_pass,
             name="warm-up",
@@ -157,7 +157,7 @@ class Training:
             }
 
         weights = [*self.G.parameters(), *self.head.parameters()]
-        players = [Player(generate, torch.optim.Adam(weights, p.joint_lr), clip_norm=p.clip_norm)]
+        players = [Player(generate, torch.optim.Adam(weights, p.joint_lr, fused=True), clip_norm=p.clip_norm)]
         if p.lambda_adv:
             of_D = torch.optim.Adam(self.D.parameters(), p.discriminator_lr)
             players.append(Player(judge, of_D, after=self.D.retract))

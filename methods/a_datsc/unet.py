@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import max_pool2d
 
 from methods.blocks.convlstm import ConvLSTM2d
+from methods.blocks.frame_convolution import beside
 
 Layer = Callable[[int, int], nn.Module]
 EPSILON = 1e-3  # of layer norms, as in Keras, with which the paper's model was made
@@ -48,8 +48,9 @@ class FrameConv2d(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map frames (batch, time, n_in, y, x) to (batch, time, n_out, y, x)."""
+    def forward(self, x: Tensor | None, coarse: Tensor | None = None) -> Tensor:
+        """Map frames (batch, time, n_in, y, x) to (batch, time, n_out, y, x); ``coarse`` as in :class:`ConvLSTM2d`."""
+        x = x if coarse is None else beside(coarse, x)
         return self.conv(x.flatten(0, 1)).tanh().unflatten(0, x.shape[:2])
 
 
@@ -163,8 +164,7 @@ class Decoder(nn.Module):
             H(1), ..., H(4) of the encoder.
         """
         for layer, norm, level in zip(self.levels, self.norms, levels[-2::-1], strict=True):
-            x = interpolate(x.flatten(0, 1), scale_factor=2).unflatten(0, x.shape[:2])
-            x = norm(layer(torch.cat([x, level], dim=2) if self.skips else x)).relu()
+            x = norm(layer(level if self.skips else None, coarse=x)).relu()
         return _each(self.output, x).sigmoid()
 
 

@@ -11,14 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import conv2d, unfold
 
+from methods.blocks.frame_convolution import Fast, Plain, beside, pays
 from methods.blocks.initialisers import glorot_uniform
-from methods.blocks.packed_convolution import repeated
 
 aten = torch.ops.aten
-SMALL_MAP = 144  # cells up to which matrix products give the gradient of a kernel sooner on the CPU
-FRAMES_AT_ONCE = 16  # whose columns, nine times the frames, are in memory together
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
@@ -81,15 +78,34 @@ class ConvLSTM2d(nn.Module):
             self.recurrent_kernel.copy_(table.view(height, width, n_out, n_gates).permute(3, 2, 0, 1))
             self.bias.zero_()[n_out : 2 * n_out] = 1
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the states after frames of shape (batch, time, n_in, y, x): (batch, [time,] n_out, y, x)."""
-        device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-        frames = (x.flip(1) if self.go_backwards else x).transpose(0, 1)
+    def forward(self, x: Tensor | None, coarse: Tensor | None = None) -> Tensor:
+        """Return the states after frames of shape (batch, time, n_in, y, x): (batch, [time,] n_out, y, x).
+
+        Parameters
+        ----------
+        x : Tensor, shape (batch, time, channel, y, x), optional
+            Frames, or the rest of their channels.
+        coarse : Tensor, shape (batch, time, channel, y / 2, x / 2), optional
+            First channels of the frames, up-sampled by two (nearest) on the way.
+        """
+        some = x if x is not None else coarse
+        device = some.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else some.dtype
+        fast = pays(self.recurrent_kernel, dtype)
+        if coarse is not None and not fast:
+            x, coarse = beside(coarse, x), None
         weights = _lines(self.kernel), _lines(self.recurrent_kernel), _lines(self.bias, 0.5)
+        weights = [weight.to(dtype) for weight in weights]
         with torch.autocast(device, enabled=False):
-            states = _States.apply(frames.to(dtype), *(weight.to(dtype) for weight in weights), self.recompute)
-        return states.transpose(0, 1) if self.return_sequences else states[-1]
+            states = _States.apply(self._read(x, dtype), self._read(coarse, dtype), *weights, self.recompute, fast)
+        maps = states.movedim(-1, -3)
+        return maps.transpose(0, 1) if self.return_sequences else maps[-1]
+
+    def _read(self, x: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+        """Return frames in the order of reading, (time, batch, y, x, channel)."""
+        if x is None:
+            return None
+        return (x.flip(1) if self.go_backwards else x).transpose(0, 1).movedim(2, 4).to(dtype).contiguous()
 
 
 def _lines(weight: Tensor, offset: float = 0.0) -> Tensor:
@@ -99,44 +115,56 @@ def _lines(weight: Tensor, offset: float = 0.0) -> Tensor:
 
 
 class _States(torch.autograd.Function):
-    """All states of the recurrence, (time, batch, n_out, y, x), from frames and the weights of :func:`_lines`."""
+    """All states of the recurrence, (time, batch, y, x, n_out), from frames and the weights of :func:`_lines`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor, recompute: bool) -> Tensor:
-        gates, cells, hidden = _run(x, kernel, recurrent_kernel, bias)
+    def forward(
+        ctx: Any, x: Tensor | None, coarse: Tensor | None, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor,
+        recompute: bool, fast: bool,
+    ) -> Tensor:  # fmt: skip
+        ctx.fast = fast
+        gates, cells, hidden = _run(_convolution(kernel, recurrent_kernel, coarse, fast), (x, coarse), bias)
         kept = (None, None) if recompute else (gates, cells)
-        ctx.save_for_backward(x, kernel, recurrent_kernel, bias, hidden, *kept)
-        return hidden
+        ctx.save_for_backward(x, coarse, kernel, recurrent_kernel, bias, hidden, *kept)
+        return hidden[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        x, kernel, recurrent_kernel, bias, hidden, gates, cells = ctx.saved_tensors
+        x, coarse, kernel, recurrent_kernel, bias, hidden, gates, cells = ctx.saved_tensors
+        convolution = _convolution(kernel, recurrent_kernel, coarse, ctx.fast)
         if gates is None:
-            gates, cells, _ = _run(x, kernel, recurrent_kernel, bias)
-        of_gates = _gradient_of_gates(upstream, gates, cells, recurrent_kernel)
-        of_x, of_kernel = _gradients(of_gates, x, kernel, ctx.needs_input_grad[0])
-        of_recurrent = torch.zeros_like(recurrent_kernel)
-        if len(x) > 1:
-            _, of_recurrent = _gradients(of_gates[1:], hidden[:-1], recurrent_kernel, False)
-        return of_x, of_kernel, of_recurrent, of_gates.sum(dim=(0, 1, 3, 4)), None
+            gates, cells, _ = _run(convolution, (x, coarse), bias)
+        else:
+            gates = gates.clone()
+        _to_gradient(gates, cells, upstream, convolution)
+        of_sources, *of_kernels = convolution.gradients(gates, (x, coarse), hidden[:-1], ctx.needs_input_grad[:2])
+        return *of_sources, *of_kernels, gates.sum(dim=(0, 1, 2, 3)), None, None
 
 
-def _run(x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return gates (time, batch, 4 n_out, y, x) after their activation, cells and states."""
-    n_out = recurrent_kernel.shape[1]
-    padding = kernel.shape[-1] // 2
+def _convolution(kernel: Tensor, recurrent_kernel: Tensor, coarse: Tensor | None, fast: bool) -> Plain | Fast:
+    if not fast:
+        return Plain(kernel, recurrent_kernel)
+    return Fast(kernel, recurrent_kernel, 0 if coarse is None else coarse.shape[-1])
+
+
+def _run(
+    convolution: Plain | Fast, sources: tuple[Tensor | None, Tensor | None], bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return gates (time, batch, y, x, 4 n_out) after activation, cells, states and the one before them."""
     # The share of the frames does not depend on the state, so one convolution makes it for all of them.
-    gates = conv2d(x.flatten(0, 1), kernel, bias, padding=padding).unflatten(0, x.shape[:2])
-    cells = torch.empty_like(gates[:, :, :n_out])
-    hidden = torch.empty_like(cells)
-    convolved = repeated(recurrent_kernel, hidden[0].shape)
-    for t, (lines, cell, state) in enumerate(zip(gates, cells, hidden, strict=True)):
+    gates = convolution.of_frames(sources, bias)
+    n_out = len(bias) // 4
+    cells = torch.empty_like(gates[..., :n_out])
+    hidden = gates.new_empty(len(gates) + 1, *cells.shape[1:])
+    hidden[0] = 0
+    convolved = convolution.step(hidden[0])
+    for t, (lines, cell, state) in enumerate(zip(gates, cells, hidden[1:], strict=True)):
         if t:
-            lines += convolved(hidden[t - 1])
-        lines[:, : 3 * n_out].clamp_(0, 1)
-        lines[:, 3 * n_out :].tanh_()
-        i, f, o, c = lines.chunk(4, dim=1)
+            lines += convolved(hidden[t])
+        lines[..., : 3 * n_out].clamp_(0, 1)
+        lines[..., 3 * n_out :].tanh_()
+        i, f, o, c = lines.chunk(4, dim=-1)
         torch.mul(i, c, out=cell)
         if t:
             cell.addcmul_(f, cells[t - 1])
@@ -144,51 +172,19 @@ def _run(x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor) -> t
     return gates, cells, hidden
 
 
-def _gradient_of_gates(upstream: Tensor, gates: Tensor, cells: Tensor, recurrent_kernel: Tensor) -> Tensor:
-    """Return the gradient at the gates before their activation, (time, batch, 4 n_out, y, x)."""
-    convolved = repeated(recurrent_kernel.flip(2, 3).transpose(0, 1), gates[0].shape)
-    found, of_state, of_cell = torch.empty_like(gates), upstream[-1], 0
+def _to_gradient(gates: Tensor, cells: Tensor, upstream: Tensor, convolution: Plain | Fast) -> None:
+    """Put the gradient at the gates before their activation in their place."""
+    convolved = convolution.step_back(cells[0])
+    of_state, of_cell = upstream[-1], 0
     for t in reversed(range(len(gates))):
-        i, f, o, c = gates[t].chunk(4, dim=1)
-        of_i, of_f, of_o, of_c = found[t].chunk(4, dim=1)
+        i, f, o, c = gates[t].chunk(4, dim=-1)
         tanh = cells[t].tanh()
         of_cell = of_cell + aten.tanh_backward(of_state * o, tanh)
-        torch.mul(of_cell, c, out=of_i)
-        torch.mul(of_cell, cells[t - 1], out=of_f) if t else of_f.zero_()
-        torch.mul(of_state, tanh, out=of_o)
-        of_c.copy_(aten.tanh_backward(of_cell * i, c))
-        n_lines = 3 * len(c[0])
-        lines = found[t, :, :n_lines]
-        lines.copy_(aten.hardtanh_backward(lines, gates[t, :, :n_lines], 0, 1))
-        of_cell = of_cell * f
+        before = cells[t - 1] if t else torch.zeros_like(cells[0])
+        parts = (i, of_cell * c), (f, of_cell * before), (o, of_state * tanh)
+        of_candidate, of_cell = aten.tanh_backward(of_cell * i, c), of_cell * f
+        for gate, of_gate in parts:
+            aten.hardtanh_backward.grad_input(of_gate, gate, 0, 1, grad_input=gate)
+        c.copy_(of_candidate)
         if t:
-            of_state = upstream[t - 1] + convolved(found[t])
-    return found
-
-
-def _gradients(upstream: Tensor, x: Tensor, kernel: Tensor, of_x: bool) -> tuple[Tensor | None, Tensor]:
-    """Return the gradient of a convolution at its input, where asked for, and at its kernel, over all frames."""
-    padding = kernel.shape[-1] // 2
-    if x.device.type == "cpu" and x.shape[3] * x.shape[4] <= SMALL_MAP:
-        turned = kernel.flip(2, 3).transpose(0, 1)
-        at_x = conv2d(upstream.flatten(0, 1), turned, padding=padding) if of_x else None
-        at_kernel = _gradient_of_kernel(upstream.flatten(0, 1), x.flatten(0, 1), kernel)
-    else:
-        at_x, at_kernel, _ = aten.convolution_backward(
-            upstream.flatten(0, 1), x.flatten(0, 1), kernel,
-            None, [1, 1], [padding, padding], [1, 1], False, [0, 0], 1, [of_x, True, False],
-        )  # fmt: skip
-    return (at_x.unflatten(0, x.shape[:2]) if of_x else None), at_kernel
-
-
-def _gradient_of_kernel(upstream: Tensor, x: Tensor, kernel: Tensor) -> Tensor:
-    """Return the gradient at the kernel as matrix products over some frames at a time.
-
-    On the CPU this is quicker than a convolution's own gradient where maps are small and channels many.
-    """
-    found = kernel.new_zeros(kernel.shape[0], kernel[0].numel())
-    for of_some, some in zip(upstream.split(FRAMES_AT_ONCE), x.split(FRAMES_AT_ONCE), strict=True):
-        columns = unfold(some, kernel.shape[-1], padding=kernel.shape[-1] // 2)  # (frame, n_in k k, cell)
-        rows = of_some.flatten(2).transpose(0, 1).flatten(1)
-        found.addmm_(rows, columns.transpose(0, 1).flatten(1).mT)
-    return found.view_as(kernel)
+            of_state = upstream[t - 1] + convolved(gates[t])

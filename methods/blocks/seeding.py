@@ -27,13 +27,16 @@ def reproducible(seed: int, device: str | torch.device = "cpu") -> Iterator[None
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
     devices = [torch.cuda.current_device()] if torch.device(device).type == "cuda" else []
-    before = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
+    filled = torch.utils.deterministic
+    before = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark, filled.fill_uninitialized_memory
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(sub_seed(seed, "torch"))
         torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms is the same, but 2 s slower to start
         torch.backends.cudnn.benchmark = False
+        filled.fill_uninitialized_memory = False  # finds programs that read what was never written; costs each array
         try:
             yield
         finally:
             torch.set_deterministic_debug_mode(before[0])
             torch.backends.cudnn.benchmark = before[1]
+            filled.fill_uninitialized_memory = before[2]

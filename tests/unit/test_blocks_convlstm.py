@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
+from methods.blocks import frame_convolution
 from methods.blocks.convlstm import ConvLSTM2d, hard_sigmoid
+from methods.blocks.frame_convolution import beside
 from methods.blocks.packed_convolution import repeated
 
 
@@ -104,8 +106,7 @@ def test_an_even_kernel_is_refused():
 
 
 @pytest.mark.parametrize("size", [5, 13])
-def test_gradients_are_those_of_the_plain_loop_on_small_and_large_maps(size):
-    """Small maps take another way to the gradient of the kernels than large ones."""
+def test_gradients_are_those_of_the_plain_loop(size):
     made, x = layer().float(), torch.randn(2, 20, 2, size, size, generator=torch.Generator().manual_seed(2))
     weigh = torch.randn(2, 20, 3, size, size, generator=torch.Generator().manual_seed(3))
 
@@ -173,3 +174,40 @@ def test_a_second_derivative_is_refused():
     (gradient,) = torch.autograd.grad(layer()(x).square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+@pytest.mark.parametrize("fewest_tiles", [1, 10**6], ids=["all of it", "all but the recurrence"])
+@pytest.mark.parametrize("recompute", [False, True], ids=["gates kept", "gates again"])
+@pytest.mark.parametrize("channels", [(2, 0), (2, 3), (0, 3)], ids=["fine", "both", "coarse"])
+def test_fewer_products_give_the_same_numbers(channels, recompute, fewest_tiles, monkeypatch):
+    n_fine, n_coarse = channels
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(2, 3, n_fine, 6, 8, generator=generator).double() if n_fine else None
+    coarse = torch.randn(2, 3, n_coarse, 3, 4, generator=generator).double() if n_coarse else None
+    made = layer(n_fine + n_coarse, recompute=recompute)
+    inputs = [each.requires_grad_() for each in (x, coarse) if each is not None] + list(made.parameters())
+    weigh = torch.randn(2, 3, 3, 6, 8, generator=generator).double()
+
+    def found():
+        states = made(x, coarse)
+        return [states, *torch.autograd.grad((states * weigh).sum(), inputs)]
+
+    plain = found()
+    monkeypatch.setattr(frame_convolution, "FEWEST_CHANNELS", 1)
+    monkeypatch.setattr(frame_convolution, "FEWEST_TILES", fewest_tiles)
+    for a, b in zip(found(), plain, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_coarse_frames_are_up_sampled_and_come_first():
+    made, x, coarse = layer(5), frames(n_in=2, height=6), frames(n_in=3, height=3, width=2)
+    up = coarse.repeat_interleave(2, dim=3).repeat_interleave(2, dim=4)
+    torch.testing.assert_close(made(x, coarse), made(torch.cat([up, x], dim=2)))
+    assert torch.equal(beside(coarse, None), up)
+
+
+def test_the_gradient_may_be_asked_for_twice():
+    made, x = layer(), frames().requires_grad_()
+    loss = made(x).square().sum()
+    first = torch.autograd.grad(loss, x, retain_graph=True)[0]
+    assert torch.equal(first, torch.autograd.grad(loss, x)[0])
