@@ -164,23 +164,6 @@ def a_datsc(n: int, n_steps: int, size: int, **options: object) -> Pair:
     return Pair(theirs.variables, [ours], in_keras, in_torch, [numbers(n, n_steps, size, size, 3), *loss_weights])
 
 
-def self_expression(n: int, n_steps: int, n_features: int) -> Pair:
-    """Return A-DATSC's coefficients of embeddings that are large enough for some to pass the threshold."""
-    theirs, ours = SelfExpression(n_features, 0.1, seeds(0, "expression")), TemporalSelfExpression(n_features, 0.1)
-    loss_weights = np.random.default_rng(4).standard_normal((n, n_steps, n_steps)).astype(np.float32)
-
-    def in_keras(Z: tf.Tensor, weights: tf.Tensor) -> tuple:
-        C = theirs(Z)
-        return C, tf.reduce_mean(tf.square(C) * weights) + tf.reduce_mean(tf.square(Z - C @ Z))
-
-    def in_torch(Z: torch.Tensor, weights: torch.Tensor) -> tuple:
-        C = ours(Z)
-        return C, (C.square() * weights).mean() + (Z - C @ Z).square().mean()
-
-    Z = 6 * numbers(n, n_steps, n_features) - 3
-    return Pair(built(theirs, *Z.shape).trainable_variables, [ours], in_keras, in_torch, [Z, loss_weights])
-
-
 def dtcr(n: int, n_steps: int, n_variables: int, units: Sequence[int], dilations: Sequence[int]) -> Pair:
     """Return DTCR's encoder, decoder and classifier, the trace term with a given F, and its whole loss."""
     theirs = keras_models.DTCR(n_variables, units, dilations, 12)

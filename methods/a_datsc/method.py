@@ -8,18 +8,19 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from methods.a_datsc.adversary import SubspaceJudge
 from methods.a_datsc.clustering import SubspaceHead, annealed, balance, ramped, redundancy, tempered
-from methods.a_datsc.generator import ConvGenerator, TabularGenerator
-from methods.a_datsc.self_expression import expression_loss
+from methods.a_datsc.generator import ConvGenerator, TabularGenerator, forget
+from methods.a_datsc.self_expression import coefficients, compared, expression_loss
 from methods.a_datsc.sequences import Sequences
 from methods.blocks.gan import Player, alternate
 from methods.blocks.initialisers import glorot_uniform, initialise
 from methods.blocks.kmeans import kmeans
 from methods.blocks.precision import autocast
 from methods.blocks.seeding import generator, reproducible
-from methods.blocks.spectral import labelings
+from methods.blocks.spectral import cut, plain_affinity
 from methods.blocks.student_t import ClusterHead, kl_loss, target_distribution
 from methods.blocks.subspace_affinity import start as first_subspaces
 from methods.blocks.subspace_game import gradient_share, joined
@@ -57,6 +58,7 @@ class Training:
         shape = self.days.frames.shape[1:]
         self.G = TabularGenerator(shape, p) if p.recurrence == "none" else ConvGenerator(shape, p)
         initialise(self.G, glorot_uniform, generator(self.seed, "weights"))
+        forget(self.G, p.forget_bias)
         self.G.to(self.device)
         self.noise = generator(self.seed, "skip dropout")
         self.D = SubspaceJudge(
@@ -73,17 +75,28 @@ class Training:
 
     def start(self) -> Tensor:
         """Start centres and bases from k-means on the embeddings, and return these."""
-        Z, _ = self.days.embed(self.G)
         p = self.p
-        labels, centres = kmeans(Z, self.k, self.seed, p.n_init)
+        Z, C = self.days.embed(self.G)
+        labels, centres = self.first_clusters(Z, C)
         if p.head == "subspaces":
             self.head = SubspaceHead(first_subspaces(Z, self.k, p.rank, self.seed, p.n_init, True)[1], self.k, p.rank)
         else:
             self.head = ClusterHead(centres, alpha=p.alpha)
         self.head.to(self.device)
-        self.D.start(Z, torch.from_numpy(labels).to(self.device))
+        labels = torch.from_numpy(labels).long().to(self.device)
+        self.D.start(Z, labels)
         self.q = self.head(Z.double()).detach()
+        self.first_target = one_hot(labels, self.k).to(self.q)
         return Z
+
+    def first_clusters(self, Z: Tensor, C: Tensor | None) -> tuple[np.ndarray, Tensor]:
+        """Return the labels with which clusters start, and their means."""
+        p = self.p
+        if C is not None and p.clusters_from == "expression":
+            labels = self.refined(C.cpu().numpy())
+            if len(np.unique(labels)) == self.k:
+                return labels, torch.stack([Z[torch.from_numpy(labels == k)].mean(dim=0) for k in range(self.k)])
+        return kmeans(Z, self.k, self.seed, p.n_init)
 
     def warm_up(self) -> dict[str, list[float]]:
         """Train the generator for reconstruction alone, on stretches of days."""
@@ -135,7 +148,7 @@ class Training:
     def players(self, n_steps: int) -> list[Player]:
         """Return the generator and, if it has a weight, the discriminator, under the schedules of section 5.4.
 
-        In a round, both see the same sequences.
+        In a round, both see the same embeddings of the same sequences.
         """
         p, batches = self.p, self.days.batches()
         now = SimpleNamespace(step=0, days=None)
@@ -146,12 +159,9 @@ class Training:
                 return self.losses(now.days, now.step / n_steps)
 
         def judge() -> dict[str, Tensor]:
-            with torch.no_grad(), autocast(p.precision, self.device):
-                Z = self.G.embed(self.days.frames[now.days])[0].flatten(0, 1)
-                q = tempered(self.head(Z), self.temperature(now.step / n_steps))
             bases = self.D.subspaces
             return {
-                "discriminator": self.D.loss(Z, q, now.days.flatten()),
+                "discriminator": self.D.loss(*self.seen, now.days.flatten()),
                 "skewness": p.orthogonality * bases.skewness(),
                 "overlap": p.separation * bases.overlap(),
             }
@@ -178,8 +188,10 @@ class Training:
         Z, own = made.Z.flatten(0, 1), days.flatten()
         q = self.head(Z)
         self.q[own] = q.detach().double()
-        target = target_distribution(self.q)[own].to(q.dtype)
+        known = self.first_target if progress <= p.first_target else target_distribution(self.q)
+        target = known[own].to(q.dtype)
         soft = tempered(q, self.temperature(progress))
+        self.seen = Z.detach(), soft.detach()
         terms = {
             "reconstruction": p.lambda_rec * self.days.error(made.frames, days),
             "kl": p.lambda_kl * kl_loss(target, q),
@@ -205,10 +217,11 @@ class Training:
         others: dict[str, np.ndarray] = {}
         if C is not None:
             C = C.cpu().numpy()
-            spectral, controls = labelings(C, cube.table, self.k, self.seed)
-            others = {"spectral": spectral}  # the controls are of labels that come from C
-            if p.refine:
-                labels, others = spectral, {"argmax": labels, **controls}
+            spectral = self.refined(C)
+            of_days = coefficients(compared(torch.from_numpy(cube.table)[None]), p.sparsity, p.expression_steps)
+            others = {"raw_data": self.refined(of_days[0].numpy())}  # the same layer on the days themselves
+            others |= {"argmax": labels} if p.refine else {"spectral": spectral}
+            labels = spectral if p.refine else labels
         return Fit(
             labels=labels,
             embedding=Z.cpu().numpy(),
@@ -221,6 +234,10 @@ class Training:
             epochs=p.warmup_epochs + p.joint_epochs,
             stop_reason="number of epochs reached" if p.joint_epochs else "no steps asked for",
         )
+
+    def refined(self, C: np.ndarray) -> np.ndarray:
+        """Return the labels of spectral clustering of |C| + |C^T| (paper, section 5.4)."""
+        return cut(plain_affinity(C), self.k, self.seed)
 
     def adversary_share(self) -> dict[str, float]:
         """Return the gradient of the adversary at Z, as a share of that of the other losses that see Z."""
