@@ -15,8 +15,7 @@ from benchmarks import keras_models
 from benchmarks.keras_models import SeriesClustering, dtc_autoencoder, dtc_heatmap
 from benchmarks.side_by_side import Pair
 from methods.a_datsc.generator import ConvGenerator
-from methods.a_datsc.self_expression import TemporalSelfExpression
-from methods.a_datsc_tf.network import Generator, SelfExpression
+from methods.a_datsc_tf.network import Generator
 from methods.blocks.autoencoder import MLPAutoencoder, reconstruction_loss
 from methods.blocks.convlstm import ConvLSTM2d
 from methods.blocks.gru import GRU

@@ -23,7 +23,6 @@ from benchmarks.pairs import (
     dtcr,
     gru,
     lstm,
-    self_expression,
     similarity,
 )
 from benchmarks.side_by_side import STEPS, Difference, Pair, compare
