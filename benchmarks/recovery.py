@@ -78,7 +78,8 @@ SMALL = {
 }
 """Plugins whose network is made for larger days, and what it is here, where a variant says nothing else.
 
-A-DATSC's four levels leave one node of 16 x 16 cells. 20 passes are 40 updates. Seeds 100 and 101 were looked at, with their labels, while this network was designed, and the page says so.
+A-DATSC's four levels leave one node of 16 x 16 cells. 20 passes are 40 updates. Seeds 100 and 101 were looked at, with
+their labels, while this network was designed, and the page says so.
 """
 
 A_DATSC = (

@@ -11,16 +11,22 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from methods.a_datsc.adversary import SubspaceJudge
-from methods.a_datsc.clustering import SubspaceHead, annealed, balance, ramped, redundancy, tempered
+from methods.a_datsc.clustering import (
+    SubspaceHead,
+    annealed,
+    balance,
+    first_clusters,
+    ramped,
+    redundancy,
+    tempered,
+)
 from methods.a_datsc.generator import ConvGenerator, TabularGenerator, forget
-from methods.a_datsc.self_expression import coefficients, compared, expression_loss
+from methods.a_datsc.self_expression import coefficients, compared, expression_loss, refined
 from methods.a_datsc.sequences import Sequences
 from methods.blocks.gan import Player, alternate
 from methods.blocks.initialisers import glorot_uniform, initialise
-from methods.blocks.kmeans import kmeans
 from methods.blocks.precision import autocast
 from methods.blocks.seeding import generator, reproducible
-from methods.blocks.spectral import cut, plain_affinity
 from methods.blocks.student_t import ClusterHead, kl_loss, target_distribution
 from methods.blocks.subspace_affinity import start as first_subspaces
 from methods.blocks.subspace_game import gradient_share, joined
@@ -74,29 +80,20 @@ class Training:
         return self.result(cube, history)
 
     def start(self) -> Tensor:
-        """Start centres and bases from k-means on the embeddings, and return these."""
+        """Start centres, bases and the first target from one partition, and return the embeddings."""
         p = self.p
         Z, C = self.days.embed(self.G)
-        labels, centres = self.first_clusters(Z, C)
+        source = C if p.clusters_from == "expression" else None
+        labels, centres = first_clusters(Z, source, self.k, self.seed, p.n_init)
         if p.head == "subspaces":
             self.head = SubspaceHead(first_subspaces(Z, self.k, p.rank, self.seed, p.n_init, True)[1], self.k, p.rank)
         else:
             self.head = ClusterHead(centres, alpha=p.alpha)
         self.head.to(self.device)
-        labels = torch.from_numpy(labels).long().to(self.device)
         self.D.start(Z, labels)
         self.q = self.head(Z.double()).detach()
         self.first_target = one_hot(labels, self.k).to(self.q)
         return Z
-
-    def first_clusters(self, Z: Tensor, C: Tensor | None) -> tuple[np.ndarray, Tensor]:
-        """Return the labels with which clusters start, and their means."""
-        p = self.p
-        if C is not None and p.clusters_from == "expression":
-            labels = self.refined(C.cpu().numpy())
-            if len(np.unique(labels)) == self.k:
-                return labels, torch.stack([Z[torch.from_numpy(labels == k)].mean(dim=0) for k in range(self.k)])
-        return kmeans(Z, self.k, self.seed, p.n_init)
 
     def warm_up(self) -> dict[str, list[float]]:
         """Train the generator for reconstruction alone, on stretches of days."""
@@ -161,7 +158,7 @@ class Training:
         def judge() -> dict[str, Tensor]:
             bases = self.D.subspaces
             return {
-                "discriminator": self.D.loss(*self.seen, now.days.flatten()),
+                "discriminator": self.D.loss(*self.judged, now.days.flatten()),
                 "skewness": p.orthogonality * bases.skewness(),
                 "overlap": p.separation * bases.overlap(),
             }
@@ -191,7 +188,7 @@ class Training:
         known = self.first_target if progress <= p.first_target else target_distribution(self.q)
         target = known[own].to(q.dtype)
         soft = tempered(q, self.temperature(progress))
-        self.seen = Z.detach(), soft.detach()
+        self.judged = Z.detach(), soft.detach()
         terms = {
             "reconstruction": p.lambda_rec * self.days.error(made.frames, days),
             "kl": p.lambda_kl * kl_loss(target, q),
@@ -217,9 +214,9 @@ class Training:
         others: dict[str, np.ndarray] = {}
         if C is not None:
             C = C.cpu().numpy()
-            spectral = self.refined(C)
+            spectral = refined(C, self.k, self.seed)
             of_days = coefficients(compared(torch.from_numpy(cube.table)[None]), p.sparsity, p.expression_steps)
-            others = {"raw_data": self.refined(of_days[0].numpy())}  # the same layer on the days themselves
+            others = {"raw_data": refined(of_days[0].numpy(), self.k, self.seed)}  # the same layer without the network
             others |= {"argmax": labels} if p.refine else {"spectral": spectral}
             labels = spectral if p.refine else labels
         return Fit(
@@ -234,10 +231,6 @@ class Training:
             epochs=p.warmup_epochs + p.joint_epochs,
             stop_reason="number of epochs reached" if p.joint_epochs else "no steps asked for",
         )
-
-    def refined(self, C: np.ndarray) -> np.ndarray:
-        """Return the labels of spectral clustering of |C| + |C^T| (paper, section 5.4)."""
-        return cut(plain_affinity(C), self.k, self.seed)
 
     def adversary_share(self) -> dict[str, float]:
         """Return the gradient of the adversary at Z, as a share of that of the other losses that see Z."""

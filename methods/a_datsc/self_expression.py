@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from methods.blocks.spectral import cut, plain_affinity
 
 
 def compared(Z: Tensor) -> Tensor:
@@ -21,7 +24,8 @@ def coefficients(X: Tensor, sparsity: float, steps: int) -> Tensor:
     """Return the C with zero diagonal that makes L_SE of the days of each window least (paper, Eq. 5).
 
     The paper learns C "via a shrinkage operator": its steps are those of FISTA (Beck and Teboulle, 2009), a step along
-    the gradient of ||X - C X||^2, then a soft threshold that takes ||C||_1 into account. C has no weights that are trained.
+    the gradient of ||X - C X||^2, then a soft threshold that takes ||C||_1 into
+    account. C has no weights that are trained.
 
     Parameters
     ----------
@@ -64,3 +68,8 @@ def expression_loss(Z: Tensor, C: Tensor, sparsity: float) -> Tensor:
     X = compared(Z)
     n_days = X.shape[0] * X.shape[1]
     return ((X - C @ X).square().sum() + sparsity * C.abs().sum()) / n_days
+
+
+def refined(C: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """Return the labels of spectral clustering of |C| + |C^T|, (n_days,) (paper, section 5.4)."""
+    return cut(plain_affinity(C), k, seed)
