@@ -127,6 +127,9 @@ class Plugin(Method):
         if p.joint_epochs == 0:
             return {}
         step = tf.Variable(0.0, trainable=False)
+        n_days = len(days.frames)  # D sees the embeddings and assignments of G's step
+        judged = tf.Variable(tf.zeros((n_days, p.latent)), trainable=False)
+        assigned = tf.Variable(tf.zeros((n_days, self.n_clusters)), trainable=False)
 
         def tempered(q: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
             return tf.nn.softmax(tf.math.log(q) / _annealed(p.temperature, progress), axis=1)
@@ -140,6 +143,8 @@ class Plugin(Method):
             target = tf.stop_gradient(target / tf.reduce_sum(target, axis=1, keepdims=True))
             target = tf.where(progress <= p.first_target, first, target)
             soft = tempered(q, progress)
+            judged.assign(_flat(Z))
+            assigned.assign(soft)
             terms = {
                 "reconstruction": p.lambda_rec * days.error(frames, days.x),
                 "kl": p.lambda_kl * keras.losses.KLDivergence()(target, q),
@@ -158,8 +163,7 @@ class Plugin(Method):
             return terms
 
         def judge(_: tf.Tensor) -> dict[str, tf.Tensor]:
-            Z = tf.stop_gradient(_flat(G.embed(days.x)[0]))
-            return {"discriminator": D.loss(Z, tempered(head(Z), step / p.joint_epochs)), **D.penalties()}
+            return {"discriminator": D.loss(judged, assigned), **D.penalties()}
 
         of_G = Trainer(
             loss,
