@@ -153,14 +153,14 @@ def test_the_first_clusters_are_the_target_until_it_comes_from_q(days):
     assert late == pytest.approx(kl_loss(target_distribution(q), q).item(), rel=1e-5)
 
 
-def test_the_first_clusters_become_those_of_the_largest_q(days):
-    found = training(days, joint_epochs=40, joint_lr=0.005, look_every=40)
-    first = found.first_target.argmax(dim=1)
-    before = (found.q.argmax(dim=1) == first).double().mean()
+def test_joint_training_moves_days_to_their_first_clusters(days):
+    short = {"lambda_bal": 0.0, "lambda_se": 0.0, "lambda_adv": 0.0, "look_every": 40}
+    found = training(days, joint_epochs=40, joint_lr=0.02, **short)
+    labels = found.first_target.argmax(dim=1)
+    before = found.q[torch.arange(len(labels)), labels].mean()
     found.train_jointly()
-    after = (found.head(found.days.embed(found.G)[0]).argmax(dim=1) == first).double().mean()
-    assert before < 0.8
-    assert after > 0.9
+    after = found.head(found.days.embed(found.G)[0])[torch.arange(len(labels)), labels].mean()
+    assert after > before + 0.2
 
 
 def test_training_lowers_the_reconstruction_error(days):
