@@ -15,8 +15,7 @@ from benchmarks import keras_models
 from benchmarks.keras_models import SeriesClustering, dtc_autoencoder, dtc_heatmap
 from benchmarks.side_by_side import Pair
 from methods.a_datsc.generator import ConvGenerator
-from methods.a_datsc.self_expression import TemporalSelfExpression
-from methods.a_datsc_tf.network import Generator, SelfExpression
+from methods.a_datsc_tf.network import Generator
 from methods.blocks.autoencoder import MLPAutoencoder, reconstruction_loss
 from methods.blocks.convlstm import ConvLSTM2d
 from methods.blocks.gru import GRU
@@ -162,23 +161,6 @@ def a_datsc(n: int, n_steps: int, size: int, **options: object) -> Pair:
         return made[2], sum((a.square() * w).mean() for a, w in zip(made, weights, strict=True))
 
     return Pair(theirs.variables, [ours], in_keras, in_torch, [numbers(n, n_steps, size, size, 3), *loss_weights])
-
-
-def self_expression(n: int, n_steps: int, n_features: int) -> Pair:
-    """Return A-DATSC's coefficients of embeddings that are large enough for some to pass the threshold."""
-    theirs, ours = SelfExpression(n_features, 0.1, seeds(0, "expression")), TemporalSelfExpression(n_features, 0.1)
-    loss_weights = np.random.default_rng(4).standard_normal((n, n_steps, n_steps)).astype(np.float32)
-
-    def in_keras(Z: tf.Tensor, weights: tf.Tensor) -> tuple:
-        C = theirs(Z)
-        return C, tf.reduce_mean(tf.square(C) * weights) + tf.reduce_mean(tf.square(Z - C @ Z))
-
-    def in_torch(Z: torch.Tensor, weights: torch.Tensor) -> tuple:
-        C = ours(Z)
-        return C, (C.square() * weights).mean() + (Z - C @ Z).square().mean()
-
-    Z = 6 * numbers(n, n_steps, n_features) - 3
-    return Pair(built(theirs, *Z.shape).trainable_variables, [ours], in_keras, in_torch, [Z, loss_weights])
 
 
 def dtcr(n: int, n_steps: int, n_variables: int, units: Sequence[int], dilations: Sequence[int]) -> Pair:

@@ -23,7 +23,6 @@ from benchmarks.pairs import (
     dtcr,
     gru,
     lstm,
-    self_expression,
     similarity,
 )
 from benchmarks.side_by_side import STEPS, Difference, Pair, compare
@@ -78,10 +77,6 @@ SUBJECTS: dict[str, dict[str, Callable[[], Pair]]] = {
     "A-DATSC": {
         "small": partial(a_datsc, 2, 5, 16, filters=[4, 6, 8, 8]),
         "41 x 41": partial(a_datsc, 1, 7, 48, filters=[16, 24, 32, 48], patch=[2, 2], n_heads=4, latent=32),
-    },
-    "A-DATSC, self-expression": {
-        "small": partial(self_expression, 2, 7, 5),
-        "73 days": partial(self_expression, 1, 73, 32),
     },
     "LSTM": {"small": partial(lstm, 3, 5, 4, 6), "73 steps": partial(lstm, 5, 73, 37, 51)},
     "GRU": {"small": partial(gru, 3, 5, 4, 6), "73 steps": partial(gru, 5, 73, 37, 51)},

@@ -5,7 +5,34 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from methods.a_datsc.self_expression import refined
+from methods.blocks.kmeans import kmeans
 from methods.blocks.subspace_affinity import constraints, subspace_affinity
+
+
+def first_clusters(Z: Tensor, C: Tensor | None, k: int, seed: int, n_init: int) -> tuple[Tensor, Tensor]:
+    """Return the labels with which clusters start, (n_days,), and the means of their embeddings, (k, D).
+
+    The paper does not say how clusters start. Here they are those of the optional refinement of its section 5.4; where
+    there is no C, or it has fewer clusters, k-means on the embeddings, as in DEC.
+
+    Parameters
+    ----------
+    Z : Tensor, shape (n_days, D)
+        Embeddings.
+    C : Tensor, shape (n_days, n_days), optional
+        Coefficients of all days.
+    k, seed : int
+        As in the method contract.
+    n_init : int
+        Starts of k-means.
+    """
+    if C is not None:
+        labels = torch.from_numpy(refined(C.cpu().numpy(), k, seed)).to(Z.device)
+        if len(labels.unique()) == k:
+            return labels, torch.stack([Z[labels == cluster].mean(dim=0) for cluster in range(k)])
+    found, centres = kmeans(Z, k, seed, n_init)
+    return torch.from_numpy(found).long().to(Z.device), centres
 
 
 class SubspaceHead(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
 from methods.a_datsc.graph_attention import BiTGAT, Embedding, TemporalTransformer
-from methods.a_datsc.self_expression import TemporalSelfExpression
+from methods.a_datsc.self_expression import coefficients, compared
 from methods.a_datsc.unet import EPSILON, Decoder, Encoder, FrameConv2d, Patches
 from methods.blocks.convlstm import ConvLSTM2d
 from methods.blocks.lstm import LSTM
@@ -46,7 +46,8 @@ class ConvGenerator(nn.Module):
         (variable, y, x) of a frame.
     p : SimpleNamespace
         The plugin's parameters: ``filters``, ``recurrence``, ``patch``, ``attention``, ``n_heads``, ``itself``,
-        ``pooling``, ``latent``, ``expression``, ``shrink``, ``bottleneck``, ``skips``, ``halo``, ``recompute``.
+        ``pooling``, ``latent``, ``expression``, ``sparsity``, ``expression_steps``, ``forget_bias``, ``bottleneck``,
+        ``skips``, ``halo``, ``recompute``.
     """
 
     def __init__(self, shape: Sequence[int], p: SimpleNamespace) -> None:
@@ -64,7 +65,7 @@ class ConvGenerator(nn.Module):
             "none": nn.Identity,
         }[p.attention]()
         self.embedding = Embedding(grid[0] * grid[1], F, D, p.pooling)
-        self.expression = TemporalSelfExpression(D, p.shrink) if p.expression else None
+        self.express = p.expression and partial(coefficients, sparsity=p.sparsity, steps=p.expression_steps)
         kind = {"days": DayBottleneck, "sequence": SequenceBottleneck}[p.bottleneck]
         self.bottleneck = kind(D + D * p.expression, F, grid, p.patch)
         self.decoder = Decoder(p.filters, shape[0], p.skips, layer)
@@ -104,12 +105,20 @@ class ConvGenerator(nn.Module):
         return self.attention(nodes)
 
     def _coefficients(self, Z: Tensor) -> Tensor | None:
-        return None if self.expression is None else self.expression(Z)
+        return self.express(compared(Z)) if self.express else None
+
+
+@torch.no_grad()
+def forget(G: nn.Module, bias: float) -> None:
+    """Start all forget gates of ConvLSTM layers at ``bias``."""
+    for layer in G.modules():
+        if isinstance(layer, ConvLSTM2d):
+            layer.bias.chunk(4)[1].fill_(bias)
 
 
 def vectors(Z: Tensor, C: Tensor | None, alone: Tensor | None = None) -> Tensor:
     """Return [z_t || (C Z)_t] of each frame (section 5.1.4), the latter 0 where Z is to stand alone."""
-    return Z if C is None else torch.cat([Z, unless(alone, C @ Z)], dim=2)
+    return Z if C is None else torch.cat([Z, unless(alone, C @ compared(Z))], dim=2)
 
 
 def unless(alone: Tensor | None, x: Tensor) -> Tensor:
@@ -125,7 +134,7 @@ class TabularGenerator(nn.Module):
     shape : sequence of int
         (variable, y, x) of a frame.
     p : SimpleNamespace
-        ``hidden``, widths of the encoder's layers, ``latent``, ``expression`` and ``shrink``.
+        ``hidden``, widths of the encoder's layers, ``latent``, ``expression``, ``sparsity`` and ``expression_steps``.
     """
 
     def __init__(self, shape: Sequence[int], p: SimpleNamespace) -> None:
@@ -135,7 +144,7 @@ class TabularGenerator(nn.Module):
         widths = [n_columns, *p.hidden]
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)]
         self.encoder = nn.Sequential(*layers, nn.Linear(widths[-1], p.latent), nn.LayerNorm(p.latent, eps=EPSILON))
-        self.expression = TemporalSelfExpression(p.latent, p.shrink) if p.expression else None
+        self.express = p.expression and partial(coefficients, sparsity=p.sparsity, steps=p.expression_steps)
         widths = [p.latent + p.latent * p.expression, *p.hidden[::-1], n_columns]
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths[:-1])]
         self.decoder = nn.Sequential(*layers, nn.Linear(widths[-2], n_columns), nn.Sigmoid())
@@ -148,4 +157,4 @@ class TabularGenerator(nn.Module):
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return Z and C alone."""
         Z = self.encoder(x.flatten(2))
-        return Z, self.expression(Z) if self.expression is not None else None
+        return Z, self.express(compared(Z)) if self.express else None

@@ -8,18 +8,25 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from methods.a_datsc.adversary import SubspaceJudge
-from methods.a_datsc.clustering import SubspaceHead, annealed, balance, ramped, redundancy, tempered
-from methods.a_datsc.generator import ConvGenerator, TabularGenerator
-from methods.a_datsc.self_expression import expression_loss
+from methods.a_datsc.clustering import (
+    SubspaceHead,
+    annealed,
+    balance,
+    first_clusters,
+    ramped,
+    redundancy,
+    tempered,
+)
+from methods.a_datsc.generator import ConvGenerator, TabularGenerator, forget
+from methods.a_datsc.self_expression import coefficients, compared, expression_loss, refined
 from methods.a_datsc.sequences import Sequences
 from methods.blocks.gan import Player, alternate
 from methods.blocks.initialisers import glorot_uniform, initialise
-from methods.blocks.kmeans import kmeans
 from methods.blocks.precision import autocast
 from methods.blocks.seeding import generator, reproducible
-from methods.blocks.spectral import labelings
 from methods.blocks.student_t import ClusterHead, kl_loss, target_distribution
 from methods.blocks.subspace_affinity import start as first_subspaces
 from methods.blocks.subspace_game import gradient_share, joined
@@ -57,6 +64,7 @@ class Training:
         shape = self.days.frames.shape[1:]
         self.G = TabularGenerator(shape, p) if p.recurrence == "none" else ConvGenerator(shape, p)
         initialise(self.G, glorot_uniform, generator(self.seed, "weights"))
+        forget(self.G, p.forget_bias)
         self.G.to(self.device)
         self.noise = generator(self.seed, "skip dropout")
         self.D = SubspaceJudge(
@@ -72,17 +80,19 @@ class Training:
         return self.result(cube, history)
 
     def start(self) -> Tensor:
-        """Start centres and bases from k-means on the embeddings, and return these."""
-        Z, _ = self.days.embed(self.G)
+        """Start centres, bases and the first target from one partition, and return the embeddings."""
         p = self.p
-        labels, centres = kmeans(Z, self.k, self.seed, p.n_init)
+        Z, C = self.days.embed(self.G)
+        source = C if p.clusters_from == "expression" else None
+        labels, centres = first_clusters(Z, source, self.k, self.seed, p.n_init)
         if p.head == "subspaces":
             self.head = SubspaceHead(first_subspaces(Z, self.k, p.rank, self.seed, p.n_init, True)[1], self.k, p.rank)
         else:
             self.head = ClusterHead(centres, alpha=p.alpha)
         self.head.to(self.device)
-        self.D.start(Z, torch.from_numpy(labels).to(self.device))
+        self.D.start(Z, labels)
         self.q = self.head(Z.double()).detach()
+        self.first_target = one_hot(labels, self.k).to(self.q)
         return Z
 
     def warm_up(self) -> dict[str, list[float]]:
@@ -135,7 +145,7 @@ class Training:
     def players(self, n_steps: int) -> list[Player]:
         """Return the generator and, if it has a weight, the discriminator, under the schedules of section 5.4.
 
-        In a round, both see the same sequences.
+        In a round, both see the same embeddings of the same sequences.
         """
         p, batches = self.p, self.days.batches()
         now = SimpleNamespace(step=0, days=None)
@@ -146,12 +156,9 @@ class Training:
                 return self.losses(now.days, now.step / n_steps)
 
         def judge() -> dict[str, Tensor]:
-            with torch.no_grad(), autocast(p.precision, self.device):
-                Z = self.G.embed(self.days.frames[now.days])[0].flatten(0, 1)
-                q = tempered(self.head(Z), self.temperature(now.step / n_steps))
             bases = self.D.subspaces
             return {
-                "discriminator": self.D.loss(Z, q, now.days.flatten()),
+                "discriminator": self.D.loss(*self.judged, now.days.flatten()),
                 "skewness": p.orthogonality * bases.skewness(),
                 "overlap": p.separation * bases.overlap(),
             }
@@ -178,8 +185,10 @@ class Training:
         Z, own = made.Z.flatten(0, 1), days.flatten()
         q = self.head(Z)
         self.q[own] = q.detach().double()
-        target = target_distribution(self.q)[own].to(q.dtype)
+        known = self.first_target if progress <= p.first_target else target_distribution(self.q)
+        target = known[own].to(q.dtype)
         soft = tempered(q, self.temperature(progress))
+        self.judged = Z.detach(), soft.detach()
         terms = {
             "reconstruction": p.lambda_rec * self.days.error(made.frames, days),
             "kl": p.lambda_kl * kl_loss(target, q),
@@ -205,10 +214,11 @@ class Training:
         others: dict[str, np.ndarray] = {}
         if C is not None:
             C = C.cpu().numpy()
-            spectral, controls = labelings(C, cube.table, self.k, self.seed)
-            others = {"spectral": spectral}  # the controls are of labels that come from C
-            if p.refine:
-                labels, others = spectral, {"argmax": labels, **controls}
+            spectral = refined(C, self.k, self.seed)
+            of_days = coefficients(compared(torch.from_numpy(cube.table)[None]), p.sparsity, p.expression_steps)
+            others = {"raw_data": refined(of_days[0].numpy(), self.k, self.seed)}  # the same layer without the network
+            others |= {"argmax": labels} if p.refine else {"spectral": spectral}
+            labels = spectral if p.refine else labels
         return Fit(
             labels=labels,
             embedding=Z.cpu().numpy(),

@@ -2,50 +2,74 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from methods.blocks.spectral import cut, plain_affinity
 
 
-class TemporalSelfExpression(nn.Module):
-    """C from queries and keys of the frames, shrunk towards zero, without a diagonal (paper, Eq. 5; form: SENet).
+def compared(Z: Tensor) -> Tensor:
+    """Return how embeddings (batch, time, D) differ from the mean of their window, in units of their usual length.
 
-    ``C_ts = shrink((W_q z_t) . (W_k z_s) / D, beta) / T`` for two frames of one window of T, so that C Z begins no
-    larger than Z. The paper leaves the form open but for "a shrinkage operator" and "the diagonal masked"; SENet, which
-    it cites, has C from queries and keys, so that the number of weights does not grow with the days.
+    The mean day would express all others, and the weight of ||C||_1 has a meaning only beside a given length.
+    """
+    X = Z - Z.mean(dim=1, keepdim=True)
+    length = X.square().sum(dim=2).mean(dim=1).clamp_min(torch.finfo(Z.dtype).eps).sqrt()
+    return X / length[:, None, None]
+
+
+@torch.no_grad()
+def coefficients(X: Tensor, sparsity: float, steps: int) -> Tensor:
+    """Return the C with zero diagonal that makes L_SE of the days of each window least (paper, Eq. 5).
+
+    The paper learns C "via a shrinkage operator": its steps are those of FISTA (Beck and Teboulle, 2009), a step along
+    the gradient of ||X - C X||^2, then a soft threshold that takes ||C||_1 into
+    account. C has no weights that are trained.
 
     Parameters
     ----------
-    n_features : int
-        D, of an embedding.
-    shrink : float
-        beta at the start; it is learnt and stays above 0.
+    X : Tensor, shape (batch, time, D)
+        Of :func:`compared`.
+    sparsity : float
+        Weight of ||C||_1.
+    steps : int
+        From C = 0; some hundred are enough.
+
+    Returns
+    -------
+    Tensor, shape (batch, time, time)
+        Row t expresses frame t.
     """
-
-    def __init__(self, n_features: int, shrink: float) -> None:
-        super().__init__()
-        self.W_q = nn.Linear(n_features, n_features, bias=False)
-        self.W_k = nn.Linear(n_features, n_features, bias=False)
-        self.first_shrink = shrink
-        self.log_shrink = nn.Parameter(torch.empty(()))
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """Start with equal queries and keys, so that frames express those that are like them."""
-        nn.init.orthogonal_(self.W_q.weight, generator=generator)
-        with torch.no_grad():
-            self.W_k.weight.copy_(self.W_q.weight)
-            self.log_shrink.fill_(self.first_shrink).log_()
-
-    def forward(self, Z: Tensor) -> Tensor:
-        """Return C, (batch, time, time), of embeddings (batch, time, D); row t expresses frame t."""
-        products = self.W_q(Z) @ self.W_k(Z).mT / Z.shape[-1]
-        beta = self.log_shrink.exp()
-        C = products.sign() * (products.abs() - beta).relu()
-        return C * (1 - torch.eye(Z.shape[1], device=Z.device, dtype=Z.dtype)) / Z.shape[1]
+    if X.dtype == torch.bfloat16:
+        X = X.float()
+    with torch.autocast(X.device.type, enabled=False):
+        gram = X @ X.mT
+        rate = 1 / torch.linalg.eigvalsh(gram)[:, -1].clamp_min(torch.finfo(X.dtype).eps)[:, None, None]
+        others = 1 - torch.eye(X.shape[1], device=X.device, dtype=X.dtype)
+        C = ahead = torch.zeros_like(gram)
+        momentum = 1.0
+        for _ in range(steps):
+            moved = ahead - rate * (ahead @ gram - gram)
+            shrunk = moved.sign() * (moved.abs() - rate * sparsity / 2).relu() * others
+            faster = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+            ahead = shrunk + (momentum - 1) / faster * (shrunk - C)
+            C, momentum = shrunk, faster
+    return C
 
 
 def expression_loss(Z: Tensor, C: Tensor, sparsity: float) -> Tensor:
-    """Return L_SE = ||Z - C Z||^2 + sparsity ||C||_1, divided by the numbers in Z (paper, Eq. 5; the mean is ours).
+    """Return L_SE = ||X - C X||^2 + sparsity ||C||_1 of X = compared(Z), mean over days (paper, Eq. 5).
 
-    The paper calls both this ``sparsity`` and the weight of the whole loss lambda_SE; here they have two names.
+    It lies between 0 and 1, the share of the days' variance that other days leave unexplained. Since C makes it least,
+    the gradient at Z with C held fixed is the whole gradient. The paper calls both this ``sparsity`` and the weight of
+    the whole loss lambda_SE; here they have two names.
     """
-    return ((Z - C @ Z).square().sum() + sparsity * C.abs().sum()) / Z.numel()
+    X = compared(Z)
+    n_days = X.shape[0] * X.shape[1]
+    return ((X - C @ X).square().sum() + sparsity * C.abs().sum()) / n_days
+
+
+def refined(C: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """Return the labels of spectral clustering of |C| + |C^T|, (n_days,) (paper, section 5.4)."""
+    return cut(plain_affinity(C), k, seed)

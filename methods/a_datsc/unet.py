@@ -67,14 +67,14 @@ class ResTempBlock(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, layer: Layer = ConvLSTM2d) -> None:
         super().__init__()
-        self.first, self.norm1 = layer(n_in, n_out), ChannelNorm(n_out)
-        self.second, self.norm2 = layer(n_out, n_out), ChannelNorm(n_out)
+        self.first, self.norm = layer(n_in, n_out), ChannelNorm(n_out)
+        self.second = layer(n_out, n_out)
         self.projection = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, time, n_in, y, x) to (batch, time, n_out, y, x)."""
         around = self.projection(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        return (self.norm2(self.second(self.norm1(self.first(x)))) + around).relu()
+        return self.second(self.norm(self.first(x))) + around
 
 
 class Encoder(nn.Module):

@@ -13,11 +13,11 @@ import tensorflow as tf
 from scipy.linalg import block_diag
 
 from methods.a_datsc_tf.adversary import SubspaceJudge
-from methods.a_datsc_tf.network import Generator
+from methods.a_datsc_tf.network import Generator, coefficients, compared
 from methods.blocks.keras.clustering import ClusteringLayer, kmeans, soft_assignment
 from methods.blocks.keras.runtime import start
 from methods.blocks.keras.training import DAY_INDICES, Trainer
-from methods.blocks.spectral import labelings
+from methods.blocks.spectral import cut, plain_affinity
 from methods.blocks.streams import sub_seed
 from regimebench.method import Cube, Fit, Method
 
@@ -49,17 +49,21 @@ class Plugin(Method):
         G = Generator(days.x.shape[2:], p, self.seed)
         embed = tf.function(lambda: G.embed(days.x))
         history = self._warm_up(G, days)
-        Z = _flat(embed()[0]).numpy()
-        found = kmeans(Z, self.n_clusters, self.seed, p.n_init)
-        head = ClusteringLayer(found.cluster_centers_)
+        Z, C = embed()
+        Z = _flat(Z).numpy()
+        labels, centres = self._first_clusters(Z, C.numpy())
+        head = ClusteringLayer(centres)
         D = SubspaceJudge(self.n_clusters, cube.n_days, p, self.seed)
-        D.start(Z, found.labels_)
+        D.start(Z, labels)
         history["embedding_norm"] = [float(np.linalg.norm(Z))]
-        for name, series in self._train_jointly(G, D, head, days, lambda: _flat(embed()[0]).numpy()).items():
+        first = tf.one_hot(labels, self.n_clusters)
+        for name, series in self._train_jointly(G, D, head, first, days, lambda: _flat(embed()[0]).numpy()).items():
             history[name] = history.get(name, []) + series
         Z, C = embed()
         Z, C = _flat(Z).numpy(), block_diag(*C.numpy())
-        spectral, controls = labelings(C, cube.table, self.n_clusters, self.seed)
+        spectral = cut(plain_affinity(C), self.n_clusters, self.seed)
+        of_days = coefficients(compared(tf.constant(cube.table[None])), p.sparsity, p.expression_steps)[0].numpy()
+        controls = {"raw_data": cut(plain_affinity(of_days), self.n_clusters, self.seed)}
         argmax = _labels(Z, head)
         trained = [*G.variables, head.centres, *([D.U] if p.lambda_adv else [])]
         return Fit(
@@ -67,12 +71,22 @@ class Plugin(Method):
             embedding=Z,
             self_expression=C,
             reconstruction=days.on_the_grid_of(cube, tf.function(lambda: _flat(G(days.x)[2]))().numpy()),
-            other_labels={"argmax": argmax, **controls} if p.refine else {"spectral": spectral},
+            other_labels=controls | ({"argmax": argmax} if p.refine else {"spectral": spectral}),
             history=history,
             n_parameters=sum(int(np.prod(weight.shape)) for weight in trained),
             epochs=p.warmup_epochs + p.joint_epochs,
             stop_reason="number of epochs reached" if p.joint_epochs else "no steps asked for",
         )
+
+    def _first_clusters(self, Z: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels with which clusters start, and their means."""
+        k = self.n_clusters
+        if len(C) == 1 and self.params["clusters_from"] == "expression":
+            labels = cut(plain_affinity(C[0]), k, self.seed)
+            if len(np.unique(labels)) == k:
+                return labels, np.stack([Z[labels == cluster].mean(axis=0) for cluster in range(k)])
+        found = kmeans(Z, k, self.seed, self.params["n_init"])
+        return found.labels_, found.cluster_centers_
 
     def _dropped(self, x: tf.Tensor) -> tf.Tensor:
         """Draw the sequences of which the decoder knows Z alone."""
@@ -100,13 +114,22 @@ class Plugin(Method):
         )
 
     def _train_jointly(
-        self, G: Generator, D: SubspaceJudge, head: ClusteringLayer, days: Days, codes: Callable[[], np.ndarray]
+        self,
+        G: Generator,
+        D: SubspaceJudge,
+        head: ClusteringLayer,
+        first: tf.Tensor,
+        days: Days,
+        codes: Callable[[], np.ndarray],
     ) -> dict[str, list[float]]:
         """Let G and D move in turn under the schedules of the paper's section 5.4."""
         p = SimpleNamespace(**self.params)
         if p.joint_epochs == 0:
             return {}
         step = tf.Variable(0.0, trainable=False)
+        n_days = len(days.frames)  # D sees the embeddings and assignments of G's step
+        judged = tf.Variable(tf.zeros((n_days, p.latent)), trainable=False)
+        assigned = tf.Variable(tf.zeros((n_days, self.n_clusters)), trainable=False)
 
         def tempered(q: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
             return tf.nn.softmax(tf.math.log(q) / _annealed(p.temperature, progress), axis=1)
@@ -118,7 +141,10 @@ class Plugin(Method):
             q = head(_flat(Z))
             target = tf.square(q) / tf.reduce_sum(q, axis=0)
             target = tf.stop_gradient(target / tf.reduce_sum(target, axis=1, keepdims=True))
+            target = tf.where(progress <= p.first_target, first, target)
             soft = tempered(q, progress)
+            judged.assign(_flat(Z))
+            assigned.assign(soft)
             terms = {
                 "reconstruction": p.lambda_rec * days.error(frames, days.x),
                 "kl": p.lambda_kl * keras.losses.KLDivergence()(target, q),
@@ -128,16 +154,16 @@ class Plugin(Method):
                 terms |= {"balance": weight * _balance(soft), "redundancy": weight * _redundancy(soft)}
             if p.lambda_se:
                 weight = p.lambda_se * tf.cast(progress >= p.expression_start, tf.float32)
-                left = tf.reduce_sum(tf.square(Z - C @ Z)) + p.sparsity * tf.reduce_sum(tf.abs(C))
-                terms["self_expression"] = weight * left / tf.cast(tf.size(Z), tf.float32)
+                X = compared(Z)
+                left = tf.reduce_sum(tf.square(X - C @ X)) + p.sparsity * tf.reduce_sum(tf.abs(C))
+                terms["self_expression"] = weight * left / tf.cast(tf.size(X[:, :, 0]), tf.float32)
             if p.lambda_adv:
                 weight = p.lambda_adv * tf.cast(progress >= p.expression_start, tf.float32)
                 terms["adversarial"] = weight * D.fake_energy(_flat(Z), soft)
             return terms
 
         def judge(_: tf.Tensor) -> dict[str, tf.Tensor]:
-            Z = tf.stop_gradient(_flat(G.embed(days.x)[0]))
-            return {"discriminator": D.loss(Z, tempered(head(Z), step / p.joint_epochs)), **D.penalties()}
+            return {"discriminator": D.loss(judged, assigned), **D.penalties()}
 
         of_G = Trainer(
             loss,

@@ -6,9 +6,18 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import tensorflow as tf
-from keras.initializers import Constant, GlorotUniform, Orthogonal
-from keras.layers import Conv2D, Conv2DTranspose, Dense, LayerNormalization, MaxPooling2D, UpSampling2D
+from keras.initializers import GlorotUniform, Orthogonal
+from keras.layers import (
+    Conv2D,
+    Conv2DTranspose,
+    ConvLSTM2D,
+    Dense,
+    LayerNormalization,
+    MaxPooling2D,
+    UpSampling2D,
+)
 
 from methods.blocks.keras.recurrent import conv_lstm_2d
 from methods.blocks.keras.runtime import seeds
@@ -44,20 +53,21 @@ class Generator:
         self.W_q, self.W_kv = self._dense(2 * F, use_bias=False), self._dense(4 * F, use_bias=False)
         self.W_o, self.norm = self._dense(F), self._norm()
         self.embedding, self.embedding_norm = self._dense(D), self._norm()
-        self.expression = self._add(SelfExpression(D, p.shrink, seeds(seed, "expression")))
         self.draw = self._dense(F * self.grid[0] * self.grid[1])
         self.untile = self._add(Conv2DTranspose(F, p.patch, strides=p.patch, kernel_initializer=self.kernel))
         self.ups = [self._recurrent(below) for below in filters[-2::-1]]
         self.norms = [self._norm() for _ in self.ups]
         self.output = self._add(Conv2D(shape[2], 1, kernel_initializer=self.kernel))
         self(tf.zeros((1, 2, *shape)))  # makes the weights
+        self._forget(p.forget_bias)
         self.variables = [weight for layer in self.layers for weight in layer.trainable_variables]
 
     def __call__(self, x: tf.Tensor, alone: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return Z (batch, time, D), C (batch, time, time) and frames, of Z alone in sequences that are ``alone``."""
         levels, Z = self._encode(x)
-        C = self.expression(Z)
-        vectors = tf.concat([Z, _unless(alone, C @ Z)], axis=2)
+        X = compared(Z)
+        C = coefficients(X, self.p.sparsity, self.p.expression_steps)
+        vectors = tf.concat([Z, _unless(alone, C @ X)], axis=2)
         drawn = _each(lambda v: tf.reshape(self.draw(v), (-1, *self.grid, self.p.filters[-1])), vectors)
         h = tf.tanh(_each(self.untile, drawn))
         for layer, norm, level in zip(self.ups, self.norms, levels[-2::-1], strict=True):
@@ -68,7 +78,7 @@ class Generator:
     def embed(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return Z and C alone."""
         Z = self._encode(x)[1]
-        return Z, self.expression(Z)
+        return Z, coefficients(compared(Z), self.p.sparsity, self.p.expression_steps)
 
     def _encode(self, x: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Return the levels and Z of frames, before and after which their first and last days are mirrored."""
@@ -101,15 +111,21 @@ class Generator:
 
     def _block(self, n_in: int, n_out: int) -> object:
         """Return a residual temporal block (paper, Eq. 1)."""
-        first, norm1 = self._recurrent(n_out), self._norm()
-        second, norm2 = self._recurrent(n_out), self._norm()
+        first, norm, second = self._recurrent(n_out), self._norm(), self._recurrent(n_out)
         project = self._add(Conv2D(n_out, 1, kernel_initializer=self.kernel)) if n_in != n_out else tf.identity
-        return lambda x: tf.nn.relu(norm2(second(norm1(first(x)))) + _each(project, x))
+        return lambda x: second(norm(first(x))) + _each(project, x)
 
     def _recurrent(self, filters: int) -> keras.layers.Layer:
         start = {"kernel_initializer": self.kernel, "recurrent_initializer": self.orthogonal}
         # The seed is for dropout, of which there is none; without one Keras takes it from Python's own stream.
         return self._add(conv_lstm_2d(filters, return_sequences=True, seed=0, **start))
+
+    def _forget(self, bias: float) -> None:
+        """Start all forget gates at ``bias``."""
+        for layer in self.layers:
+            if isinstance(layer, ConvLSTM2D):
+                i, _, c, o = tf.split(layer.cell.bias, 4)
+                layer.cell.bias.assign(tf.concat([i, tf.fill(tf.shape(i), bias), c, o], axis=0))
 
     def _dense(self, units: int, **options: object) -> keras.layers.Layer:
         return self._add(Dense(units, kernel_initializer=self.kernel, **options))
@@ -122,32 +138,28 @@ class Generator:
         return layer
 
 
-class SelfExpression(keras.layers.Layer):
-    """C from queries and keys, shrunk, without a diagonal (paper, Eq. 5).
+def compared(Z: tf.Tensor) -> tf.Tensor:
+    """Return how embeddings (batch, time, D) differ from the mean of their window, in units of their usual length."""
+    X = Z - tf.reduce_mean(Z, axis=1, keepdims=True)
+    squares = tf.reduce_mean(tf.reduce_sum(tf.square(X), axis=2), axis=1)
+    return X / tf.sqrt(tf.maximum(squares, np.finfo(np.float32).eps))[:, None, None]
 
-    Parameters
-    ----------
-    n_features : int
-        D.
-    shrink : float
-        Threshold at the start.
-    seed : keras.random.SeedGenerator
-        Of the first queries, which are also the first keys.
-    """
 
-    def __init__(self, n_features: int, shrink: float, seed: keras.random.SeedGenerator) -> None:
-        super().__init__()
-        shape, start = (n_features, n_features), Orthogonal(seed=seed)((n_features, n_features))
-        self.log_shrink = self.add_weight(shape=(), initializer=Constant(float(tf.math.log(shrink))))
-        self.W_q = self.add_weight(shape=shape, initializer=lambda *_, **__: start)
-        self.W_k = self.add_weight(shape=shape, initializer=lambda *_, **__: start)
-
-    def call(self, Z: tf.Tensor) -> tf.Tensor:
-        """Return C (batch, time, time) of embeddings (batch, time, D)."""
-        products = (Z @ self.W_q) @ tf.transpose(Z @ self.W_k, (0, 2, 1)) / Z.shape[-1]
-        C = tf.sign(products) * tf.nn.relu(tf.abs(products) - tf.exp(self.log_shrink))
-        n = tf.shape(Z)[1]
-        return C * (1 - tf.eye(n)) / tf.cast(n, tf.float32)
+def coefficients(X: tf.Tensor, sparsity: float, steps: int) -> tf.Tensor:
+    """Return the C (batch, time, time) with zero diagonal that makes L_SE least, by FISTA (paper, Eq. 5)."""
+    X = tf.stop_gradient(X)
+    gram = X @ tf.transpose(X, (0, 2, 1))
+    rate = 1 / tf.maximum(tf.linalg.eigvalsh(gram)[:, -1], np.finfo(np.float32).eps)[:, None, None]
+    others = 1 - tf.eye(tf.shape(X)[1])
+    C = ahead = tf.zeros_like(gram)
+    momentum = tf.constant(1.0)
+    for _ in tf.range(steps):
+        moved = ahead - rate * (ahead @ gram - gram)
+        shrunk = tf.sign(moved) * tf.nn.relu(tf.abs(moved) - rate * sparsity / 2) * others
+        faster = (1 + tf.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = shrunk + (momentum - 1) / faster * (shrunk - C)
+        C, momentum = shrunk, faster
+    return tf.stop_gradient(C)
 
 
 def _unless(alone: tf.Tensor | None, x: tf.Tensor) -> tf.Tensor:

@@ -11,10 +11,11 @@ from torch import nn
 from methods.a_datsc.adversary import SubspaceJudge
 from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
 from methods.a_datsc.clustering import annealed, balance, ramped, redundancy, tempered
+from methods.a_datsc.generator import forget
 from methods.a_datsc.graph_attention import BiTGAT, Embedding, TemporalTransformer, sinusoids
-from methods.a_datsc.self_expression import TemporalSelfExpression, expression_loss
+from methods.a_datsc.self_expression import coefficients, compared, expression_loss
 from methods.a_datsc.sequences import Sequences
-from methods.a_datsc.unet import ChannelNorm, Decoder, Encoder, Patches
+from methods.a_datsc.unet import ChannelNorm, Decoder, Encoder, Patches, ResTempBlock
 from methods.blocks.initialisers import glorot_uniform, initialise
 from methods.blocks.subspaces import residual_energy
 
@@ -50,6 +51,20 @@ def test_a_frame_does_not_see_later_frames_in_the_encoder():
     before, after = encoder(x)[-1], encoder(changed)[-1]
     torch.testing.assert_close(before[:, :3], after[:, :3])
     assert not torch.allclose(before[:, 4], after[:, 4])
+
+
+def test_a_block_adds_its_layers_to_a_linear_path():
+    block, x = made(ResTempBlock(2, 3)), normal(2, 4, 2, 6, 6)
+    way = block.projection(x.flatten(0, 1)).unflatten(0, (2, 4))
+    torch.testing.assert_close(block(x) - way, block.second(block.norm(block.first(x))))
+    assert (block(x) < 0).any()
+
+
+def test_forget_gates_start_where_asked():
+    block = made(ResTempBlock(2, 3))
+    forget(block, -1.5)
+    for layer in (block.first, block.second):
+        assert layer.bias.tolist() == [0] * 3 + [-1.5] * 3 + [0] * 6
 
 
 def test_channels_of_a_cell_have_mean_zero_and_variance_one():
@@ -212,39 +227,52 @@ def test_schedules_start_and_end_where_they_should():
 # Eq. 5: self-expression
 
 
-def test_coefficients_have_no_diagonal_and_are_shrunk(noise):
-    layer, Z = made(TemporalSelfExpression(5, 0.1)), normal(2, 7, 5)
-    C = layer(Z)
-    products = (Z @ layer.W_q.weight.T) @ (Z @ layer.W_k.weight.T).mT / 5
-    expected = products.detach().sign() * (products.detach().abs() - 0.1).relu() / 7
-    for window in range(2):
-        np.testing.assert_array_equal(C[window].diagonal().detach(), 0)
-        off = ~np.eye(7, dtype=bool)
-        # the threshold is learnt as the logarithm of a number in single precision
-        np.testing.assert_allclose(C[window].detach().numpy()[off], expected[window].numpy()[off], atol=1e-8)
-    with torch.no_grad():
-        layer.log_shrink += 1
-    assert (layer(Z) != 0).sum() < (C != 0).sum()
+def test_coefficients_make_the_loss_least():
+    """Conditions of a minimum: where C is not 0 the gradient undoes the threshold, elsewhere it stays below it."""
+    X = compared(normal(2, 12, 5))
+    C = coefficients(X, 0.2, 3000)
+    slope = 2 * (X - C @ X) @ X.mT
+    off = ~torch.eye(12, dtype=torch.bool).expand(2, 12, 12)
+    used = (C != 0) & off
+    assert not C[~off].any()
+    assert 0.1 < used.double().mean() < 0.9
+    torch.testing.assert_close(slope[used], 0.2 * C[used].sign(), atol=1e-6, rtol=0)
+    assert (slope[~used & off].abs() <= 0.2 + 1e-6).all()
 
 
-def test_days_that_are_alike_begin_as_the_mean_of_each_other():
-    """However many they are; only the shrinkage and the missing day itself take something away."""
-    z = normal(5)
-    z *= 5**0.5 / z.norm()
-    for n in (4, 40):
-        Z = z.expand(1, n, 5)
-        torch.testing.assert_close(made(TemporalSelfExpression(5, 0.1))(Z) @ Z, 0.9 * (n - 1) / n * Z)
+def test_the_gradient_of_the_least_loss_is_that_with_c_held_fixed():
+    Z, direction, step = normal(1, 8, 3).requires_grad_(), normal(1, 8, 3).flip(1), 1e-5
+
+    def least(Z):
+        return expression_loss(Z, coefficients(compared(Z), 0.2, 3000), 0.2)
+
+    (gradient,) = torch.autograd.grad(least(Z), Z)
+    along = (least(Z + step * direction) - least(Z - step * direction)) / (2 * step)
+    assert (gradient * direction).sum().item() == pytest.approx(along.item(), rel=1e-3)
 
 
-def test_queries_and_keys_start_equal():
-    layer = made(TemporalSelfExpression(4, 0.1))
-    torch.testing.assert_close(layer(normal(1, 6, 4)), layer(normal(1, 6, 4)).mT)
+def test_days_of_a_plane_are_made_of_days_of_that_plane():
+    X = two_planes()[0][None]
+    C = coefficients(compared(torch.cat([X, -X], dim=1)), 0.1, 300)[0].abs()
+    own = torch.tensor(([0] * 20 + [1] * 20) * 2)
+    assert C[own[:, None] != own].sum() < 0.01 * C.sum()
 
 
-def test_expression_loss_is_the_equation_per_number():
+def test_what_days_are_made_of_does_not_depend_on_their_mean_and_scale():
+    Z = normal(2, 9, 4)
+    torch.testing.assert_close(compared(5 * Z + 3), compared(Z))
+    torch.testing.assert_close(compared(Z).square().sum(dim=2).mean(dim=1), torch.ones(2, dtype=torch.float64))
+    still = compared(torch.ones(1, 9, 4))
+    assert not still.any()
+    assert not coefficients(still, 0.1, 5).any()
+
+
+def test_expression_loss_is_the_equation_per_day_and_at_most_1():
     Z, C = normal(1, 4, 3), normal(1, 4, 4)
-    by_hand = ((Z - C @ Z).square().sum() + 0.5 * C.abs().sum()) / 12
+    X = compared(Z)
+    by_hand = ((X - C @ X).square().sum() + 0.5 * C.abs().sum()) / 4
     assert expression_loss(Z, C, 0.5).item() == pytest.approx(by_hand.item())
+    assert 0 < expression_loss(Z, coefficients(X, 0.1, 100), 0.1).item() < 1
 
 
 # Section 5.2: the discriminator
