@@ -1,10 +1,11 @@
 """What records say about cost."""
 
 import shutil
-from pathlib import Path
 
-from regimebench import cost
+import pytest
+
 from regimebench.cost import Key, Size
+from regimebench.measured import collect
 from tests.supervision.conftest import DAYS, run
 
 
@@ -17,13 +18,13 @@ def test_records_give_medians_and_the_start_of_a_worker_is_borne_by_its_first_se
     found, _ = run({**job, "parameters": {**job["parameters"], "pause": 0.05}})
     starts = [record["startup_seconds"] for record in found]
     assert [start > 0 for start in starts] == [True, False, True, False]
-    assert all(0 < record["startup_cpu_seconds"] for record in (found[0], found[2]))
+    assert all(record["startup_cpu_seconds"] > 0 for record in (found[0], found[2]))
     shutil.move(tmp_path / "cube.nc", folder / "cube.nc")
-    (folder / "misbehaving" / "default" / "seed-0003" / "record.json").write_text("damaged")
-    ((key, sizes),) = cost.collect(tmp_path).items()
+    (folder / "misbehaving" / "default" / "seed-0001" / "record.json").write_text("damaged")
+    ((key, sizes),) = collect(tmp_path).items()
     ((size, measured),) = sizes.items()
     assert key == Key.of("misbehaving", found[0]["parameters"], "cpu")
     assert size == Size(DAYS * 4 * 5 * 2, DAYS)
-    assert 0.05 <= measured.seconds == (found[0]["seconds"] + found[2]["seconds"]) / 2
-    assert measured.startup_seconds == (starts[0] + starts[2]) / 2
-    assert Path(job["batch"]).exists()
+    assert measured.seconds == found[3]["seconds"] >= 0.05  # the one that is not its worker's first
+    more = (found[0]["seconds"] + found[2]["seconds"]) / 2 - measured.seconds
+    assert measured.startup_seconds == pytest.approx((starts[0] + starts[2]) / 2 + max(0, more))

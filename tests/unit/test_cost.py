@@ -5,7 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from regimebench import cost, registry
+from regimebench import measured, registry
 from regimebench.cost import Cost, Costs, Key, Size
 
 SMALL, MIDDLE, LARGE = Size(1000, 10), Size(4000, 20), Size(16000, 40)
@@ -68,6 +68,6 @@ def test_what_was_not_measured_is_unknown_and_the_deadline_is_assumed(spec, unli
 def test_a_table_survives_its_file(spec, tmp_path):
     table = known(spec, at={SMALL: 2.0, LARGE: 32.5})
     path = tmp_path / "cost.csv"
-    pd.DataFrame(cost.rows(table)).to_csv(path, index=False)
-    assert cost.read(path) == table
-    assert cost.read(tmp_path / "missing.csv") == {}
+    pd.DataFrame(measured.rows(table)).to_csv(path, index=False)
+    assert measured.read(path) == table
+    assert measured.read(tmp_path / "missing.csv") == {}
