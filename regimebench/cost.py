@@ -147,13 +147,13 @@ class Costs:
         return self._started(Cost(deadline, deadline, source=why, known=False), key, spec)
 
     def stage(self, name: str, size: Size) -> Cost | None:
-        """Return the cost of a job of another stage, such as ``evaluate``; None if none was ever measured.
+        """Return the cost of a job of another stage, such as ``evaluate``; None if none was measured for the table.
 
         A constant part and one in proportion to ``size``, read off the smallest and the largest size measured: such a
         job loads libraries for seconds, whatever its data, which the rule of fits would take for work.
         """
         key = Key(f"({name})", "", "cpu")
-        sizes = {**self.shipped.get(key, {}), **self.here.get(key, {})}
+        sizes = self.shipped.get(key)
         return _along(sizes, size) if sizes else None
 
     def _started(self, cost: Cost, key: Key, spec: MethodSpec) -> Cost:

@@ -1,4 +1,4 @@
-"""What was measured, as a table: from the records and job times of a results folder, and from the shipped file.
+"""What was measured, as a table: from the records of a results folder, and from the shipped file.
 
 ``measured_cost.csv`` is written by ``python -m benchmarks.measured_cost`` and by nothing else.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields
@@ -15,11 +14,10 @@ from statistics import median
 from typing import Any
 
 from regimebench.cost import SPACE, STARTS, TIMES, Cost, Key, Size, Table
-from regimebench.records import RECORD, InvalidRecord, load, read_batch
+from regimebench.records import RECORD, InvalidRecord, load
 
 SHIPPED = Path(__file__).with_name("measured_cost.csv")
 COMPLETE = ("ok", "degenerate", "timeout")  # a fit that ran into its deadline has cost just that
-STAGES = ("download", "preprocess", "verify", "evaluate", "aggregate")
 
 
 def collect(results: Path) -> Table:
@@ -33,53 +31,7 @@ def collect(results: Path) -> Table:
     table: Table = defaultdict(dict)
     for (key, size), found in runs.items():
         table[key][size] = _medians(found)
-    return {**table, **_stages(Path(results))}
-
-
-def _stages(results: Path) -> Table:
-    """Return what Snakemake measured of jobs that are no fits, and what a fit's job takes besides its fits.
-
-    The size of a job is that of its data, times the runs where all of them are looked at.
-    """
-    table: Table = defaultdict(dict)
-    for cube in sorted(results.glob("*/cube.nc")):
-        size, name = Size.of_cube(cube), cube.parent.name
-        runs = len(list(cube.parent.glob(f"*/*/seed-*/{RECORD}")))
-        for stage in STAGES if size and runs else ():
-            work = size if stage in ("download", "preprocess", "verify") else size.times(runs)
-            if cost := _job(results / "benchmarks" / stage / f"{name}.jsonl"):
-                table[Key(f"({stage})", "", "cpu")][work] = cost
-    if table and (cost := _job(results / "benchmarks" / "report.jsonl")):
-        (work, *_), *_ = [list(sizes) for key, sizes in table.items() if key.address == "(evaluate)"] or [[Size(1, 1)]]
-        table[Key("(report)", "", "cpu")][work] = cost
-    if besides := list(_besides(results)):
-        cost = Cost(*(median(column) for column in zip(*besides, strict=True)))
-        table[Key("(fit)", "", "cpu")][Size(1, 1)] = cost
     return dict(table)
-
-
-def _job(path: Path) -> Cost | None:
-    """Return what the last line of a job's benchmark file says."""
-    try:
-        line = json.loads(path.read_text().splitlines()[-1])
-        return Cost(float(line["s"]), float(line["cpu_time"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-
-
-def _besides(results: Path) -> Iterator[tuple[float, float]]:
-    """Yield wall and CPU time of each job of the fit stage without its worker's start and its fits."""
-    for path in sorted(results.glob("*/*/*/batch-*.json")):
-        dataset, method, variant = path.parts[-4:-1]
-        number = path.stem.removeprefix("batch-")
-        cost = _job(results / "benchmarks" / "fit" / f"{dataset}.{method}.{variant}.{number}.jsonl")
-        try:
-            records = read_batch(path)
-        except InvalidRecord:
-            continue
-        inside = [sum((r[name] or 0) + r.get(f"startup_{name}", 0) for r in records) for name in TIMES]
-        if cost and all(each.get("startup_seconds") is not None for each in records) and cost.seconds > inside[0]:
-            yield cost.seconds - inside[0], max(0.0, cost.cpu_seconds - inside[1])
 
 
 def _records(folder: Path) -> Iterator[dict[str, Any]]:

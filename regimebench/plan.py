@@ -17,6 +17,7 @@ from regimebench.schema import InvalidFile
 
 BYTES_PER_VALUE = 4  # of the cube; compression is not counted on
 FIGURES_MIB = 5.0  # figures, tables and the report of one data set
+SHOWN = 12  # names in a sentence
 NOT_MEASURED = "nothing was measured"
 
 
@@ -234,9 +235,10 @@ def text(forecast: Forecast) -> str:
     steps, plan = forecast.steps, forecast.plan
     fits = sum(step.fits for step in steps)
     head = (
-        f"{len(steps)} jobs with {fits} fits of {len(plan.methods)} rows on {len(plan.datasets)} data sets"
-        + (f"; {forecast.finished} fits are finished and kept" if forecast.finished else "")
-        + f". {forecast.cores} cores, {forecast.n_gpus or 'no'} GPUs.\n"
+        f"{_n(len(steps), 'job')} with {_n(fits, 'fit')} of {_n(len(plan.methods), 'row')} on "
+        f"{_n(len(plan.datasets), 'data set')}"
+        + (f"; {forecast.finished} more are finished and kept" if forecast.finished else "")
+        + f". {_n(forecast.cores, 'core')}, {_n(forecast.n_gpus, 'GPU')}.\n"
     )
     known = [step for step in steps if not step.unknown]
     rows = []
@@ -254,6 +256,10 @@ def text(forecast: Forecast) -> str:
     lines.append(f"Wall time of what is known: {clock(forecast.wall_seconds())}. Disk: {disk:.2f} GiB.")
     lines += _unknown(forecast) + _skipped(forecast) + _sources(forecast)
     return "\n".join(lines)
+
+
+def _n(count: int, word: str) -> str:
+    return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
 
 
 def _hours(steps: list[Step]) -> list[str]:
@@ -282,10 +288,12 @@ def _unknown(forecast: Forecast) -> list[str]:
             groups.setdefault(step.unknown, []).append(step)
     lines = []
     for why, steps in groups.items():
-        names = ", ".join(dict.fromkeys(step.row or f"{step.rule} of {step.dataset}" for step in steps))
+        names = [*dict.fromkeys(step.row or f"{step.rule} {step.dataset}".strip() for step in steps)]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         fits = sum(step.fits for step in steps)
         most = f", at most {clock(sum(s.seconds for s in steps))} one after the other, their deadlines" if fits else ""
-        lines.append(f"Unknown, because {why}: {f'{fits} fits' if fits else f'{len(steps)} jobs'}{most}: {names}.")
+        what = _n(fits, "fit") if fits else _n(len(steps), "job")
+        lines.append(f"Unknown, because {why}: {what}{most}: {', '.join(names[:SHOWN])}{more}.")
     return lines
 
 

@@ -117,6 +117,10 @@ class Watch:
         self.batch.settle_unstarted({"status": status, "message": message}, self.started)
         self._dismiss()
 
+    def on_unstored(self, message: str) -> None:
+        """End the batch as where a record cannot be written: nothing is said about the method."""
+        raise OSError(message)
+
     def on_ready(self, modules: list[str], cpu_seconds: float) -> None:
         """Begin the first seed's time."""
         self.ready, self.batch.modules = True, modules

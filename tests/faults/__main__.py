@@ -147,7 +147,7 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, default=200, help="how many")
     parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--only", type=int, nargs="+", help="play these numbers instead")
-    parser.add_argument("--level", choices=["stages", "workflow"], help="one driver for all; default: every fifth Snakemake")
+    parser.add_argument("--level", choices=["stages", "workflow"], help="one driver for all, by default not")
     given = parser.parse_args()
     found = play_all(given.only or range(given.first, given.first + given.schedules), given.level)
     spent = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

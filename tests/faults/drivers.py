@@ -1,8 +1,8 @@
 """Two drivers of the tiny run: the Snakemake workflow itself, and a short one that runs the same stages in turn.
 
 The short one costs a sixth of the other. Its supervisors and workers are the real commands; the other stages run in
-forks of the suite, which has their libraries loaded; its lock, its watch over the driver and its stages are those of the
-suite. What it lacks is Snakemake's way to find out what is to be done: it runs every stage again that is cheap.
+forks of this suite, which has their libraries loaded. The lock, the watch over the driver and the stages are the real
+ones; what is lacking is Snakemake's way to find out what is to be done: every stage runs again, but for the first two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from regimebench import aggregate, download, evaluate, jobs, preprocess, registry
+from regimebench import aggregate, download, evaluate, jobs, preprocess, records, registry
 from regimebench.__main__ import _end_with_driver
 from regimebench.config import Plan, make_plan
 from regimebench.driver import lock_results
@@ -34,7 +34,7 @@ CORES = 2
 
 
 def configuration(world: World) -> dict[str, Any]:
-    """Return the configuration: the demo's, with fewer and smaller days and one row, in two batches, that lists its fits."""
+    """Return the configuration: the demo's, with tiny days and one row, in two batches, that lists its fits."""
     demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
     tiny = {"n_days": 40, "height": 6, "width": 6, "n_variables": 2, "n_clusters": 3}
     demo["datasets"]["demo"]["params"] |= tiny
@@ -54,7 +54,9 @@ def workflow(world: World, retry: bool) -> subprocess.Popen[bytes]:
     tables = jobs.table_files(plan_of(world), "demo")
     command = [sys.executable, "-m", "snakemake", "--cores", str(CORES), "--configfile", str(path), "--quiet", "rules"]
     with open(world.output, "ab") as output:
-        return subprocess.Popen([*command, "--", *tables], cwd=ROOT, env=world.environment, stdout=output, stderr=output)
+        return subprocess.Popen(
+            [*command, "--", *tables], cwd=ROOT, env=world.environment, stdout=output, stderr=output
+        )
 
 
 class Forked:
@@ -119,7 +121,7 @@ def _drive(world: World) -> int:
 
     if not (cube.is_file() and truth.is_file()) and _stage(prepare):
         return 1
-    if _fits(world, plan, cube):
+    if _fits(plan, cube):
         return 1
     batches = jobs.batch_files(folder, jobs.batches(plan))
     scores, runs = folder / "scores.csv", folder / "runs.csv"
@@ -142,7 +144,7 @@ def _stage(function: Callable[[], None]) -> int:
     return Forked(run, Path("/dev/stderr"), dict(os.environ)).wait()
 
 
-def _fits(world: World, plan: Plan, cube: Path) -> int:
+def _fits(plan: Plan, cube: Path) -> int:
     """Run every batch, ``CORES`` at a time; return how many did not end well."""
     waiting = [(address, n) for address, entry in plan.methods.items() for n in range(len(entry.batches()))]
     running: list[subprocess.Popen[bytes]] = []
@@ -150,10 +152,10 @@ def _fits(world: World, plan: Plan, cube: Path) -> int:
     while waiting or running:
         while waiting and len(running) < CORES:
             address, number = waiting.pop(0)
-            (batch,) = [path for path in jobs.batch_files(cube.parent, {address: number + 1}) if f"-{number}." in path.name]
+            batch = records.row_folder(cube.parent, address) / f"batch-{number}.json"
+            files = ["--cube", str(cube), "--batch", str(batch)]
             job = json.dumps(plan.job("demo", address, number))
-            command = [sys.executable, "-m", "regimebench.fit", "--job", job, "--cube", str(cube), "--batch", str(batch)]
-            running.append(subprocess.Popen(command, cwd=ROOT))
+            running.append(subprocess.Popen([sys.executable, "-m", "regimebench.fit", "--job", job, *files], cwd=ROOT))
         failed += running.pop(0).wait() != 0
     return failed
 

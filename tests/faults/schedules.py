@@ -39,6 +39,10 @@ class Fault:
     pick: float
     amount: float
 
+    def __str__(self) -> str:
+        drawn = f"+{self.delay:.2f} s, pick {self.pick:.2f}, amount {self.amount:.2f}"
+        return f"{self.kind} at {self.moment:.2f} ({drawn})"
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -49,9 +53,7 @@ class Schedule:
     faults: tuple[Fault, ...]
 
     def __str__(self) -> str:
-        told = (f"{each.kind} at {each.moment:.2f} (+{each.delay:.2f} s, pick {each.pick:.2f}, amount {each.amount:.2f})"
-                for each in self.faults)  # fmt: skip
-        return f"schedule {self.number} ({self.level}): {', then '.join(told)}"
+        return f"schedule {self.number} ({self.level}): {', then '.join(map(str, self.faults))}"
 
 
 def draw(number: int, level: str | None = None) -> Schedule:

@@ -2,8 +2,8 @@
 
 Python imports a module of this name at its start if it is on the path; the fault-injection suite puts this folder
 first. The file named by ``FAULTS_WEATHER`` says what the weather is at the moment: ``{"offset": seconds added to the
-clock of the day, "delay": longest wait in seconds of an operation on files below FAULTS_FOLDER}``. The monotonic clock is
-right, as it is when a real clock is set. What C libraries read and write is not slowed.
+clock of the day, "delay": longest wait in seconds of an operation on files below FAULTS_FOLDER}``. The monotonic clock
+is right, as it is when a real clock is set. What C libraries read and write is not slowed.
 """
 
 import builtins
