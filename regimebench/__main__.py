@@ -173,6 +173,14 @@ def aggregate(settings: Text, scores: File, runs: File, printed: File, tables: F
 
 
 @app.command(rich_help_panel=STAGES)
+def cost(settings: Text, results: File, stem: File) -> None:
+    """Write the cost tables of all data sets."""
+    from regimebench.spent import cost_tables
+
+    cost_tables(json.loads(settings), results, stem)
+
+
+@app.command(rich_help_panel=STAGES)
 def report(settings: Text, page: File) -> None:
     """Draw figures and write the report page."""
     from regimebench import report as stage

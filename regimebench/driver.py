@@ -86,7 +86,8 @@ class Run:
         self.held: IO[str] | None = None
         # Waiting for a device must not hold cores: at most so many jobs that use one are started at a time.
         if "gpu" not in workflow.global_resources:
-            workflow.register_resource("gpu", max(1, len(devices.available())))
+            for name, limit in jobs.gpu_limits(plan).items():
+                workflow.register_resource(name, limit)
 
     def start(self) -> None:
         """Take the results folder, look for missing data, and say what the user should know."""
@@ -139,7 +140,8 @@ class Run:
         """Remove a batch file and what was made from it: Snakemake makes a file again only if something asks for it."""
         results = self.plan.results
         later = [results / dataset / "scores.csv", results / dataset / "runs.csv", results / "report" / "index.html"]
-        for path in [batch, *later, *(results / "tables").glob(f"{dataset}.*")]:
+        tables = [path for name in (dataset, "cost") for path in (results / "tables").glob(f"{name}.*")]
+        for path in [batch, *later, *tables]:
             path.unlink(missing_ok=True)
         self.workflow.iocache.clear()  # Snakemake has looked for some of them already
 

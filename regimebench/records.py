@@ -84,6 +84,15 @@ def write_json(path: Path, document: Any) -> None:
         file.write("\n")
 
 
+def glance(path: Path) -> dict[str, Any]:
+    """Return what a record says, unchecked; nothing if it cannot be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def load(path: Path, verify_fit: bool = False) -> dict[str, Any]:
     """Return a record.
 

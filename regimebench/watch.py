@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from regimebench import devices, energy
 from regimebench.handle import WorkerProcess
 from regimebench.provenance import versions
 
@@ -131,7 +132,8 @@ class Watch:
 
     def on_start(self, seeds: list[int]) -> None:
         """Begin the time of one seed, or of several trained together."""
-        self.current = seeds
+        self.current, self.together = seeds, len(seeds)
+        self.energy = energy.Meter(self.batch.visible)
         self._clock(self.job.deadline_seconds * len(seeds))
 
     def on_progress(self, text: str) -> None:
@@ -142,16 +144,28 @@ class Watch:
             self.batch.say(f"{self.batch.name} seed {', '.join(map(str, self.current))}: {text}")
 
     def on_done(self, seed: int, modules: list[str], **outcome: Any) -> None:
-        """Write the record of a seed that has ended."""
+        """Write the record of a seed that has ended; one for which there was no room beside others is not over."""
         self.batch.modules = modules
+        if outcome["status"] == "oom" and self.batch.fall_back():
+            self.over = True
+            return
         if self.shared:  # child processes count too
             outcome["peak_rss_mib"] = max(outcome["peak_rss_mib"], round(self.largest_mib, 1))
+        outcome |= self._joules(outcome["cpu_seconds"])
         self.batch.settle(seed, outcome, self.started)
         self.current = [other for other in self.current if other != seed]
         if not self.current:
             self._clock(self.job.deadline_seconds)
         if not self.batch.pending:
             self._dismiss()
+
+    def _joules(self, cpu_seconds: float) -> dict[str, float | None]:
+        """Return the energy of one seed; those that were trained together have equal shares."""
+        if self.together == 1:
+            return self.energy.joules(cpu_seconds, lambda: devices.sharing(self.batch.visible))
+        if len(self.current) == self.together:
+            self.shares = self.energy.joules(cpu_seconds * self.together, lambda: devices.sharing(self.batch.visible))
+        return {name: joules and round(joules / self.together, 3) for name, joules in self.shares.items()}
 
     def _dismiss(self) -> None:
         self.over = True

@@ -34,11 +34,11 @@ CORES = 2
 
 
 def configuration(world: World) -> dict[str, Any]:
-    """Return the configuration: the demo's, with tiny days and one row, in two batches, that lists its fits."""
+    """Return the configuration: the demo's, with tiny days and one row that lists its fits, in one batch or two."""
     demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
     tiny = {"n_days": 40, "height": 6, "width": 6, "n_variables": 2, "n_clusters": 3}
     demo["datasets"]["demo"]["params"] |= tiny
-    sizes = {"n_clusters": 3, "seeds": 3, "seeds_per_job": 2}
+    sizes = {"n_clusters": 3, "seeds": 3, "seeds_per_job": 2 if world.level == "workflow" else 3}
     return {**demo, **sizes, "results": str(world.results), "methods": [{"counted": {"counter": str(world.log)}}]}
 
 

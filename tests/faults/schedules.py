@@ -12,7 +12,7 @@ DAMAGE = ("corrupt record", "truncate labels", "delete cube")
 STATES = ("full disk", "read-only results", "clock jump", "slow file system")
 KINDS = (*KILLS, *DAMAGE, *STATES)
 SECOND = 0.3  # share of schedules in which the run that resumes is disturbed too
-WORKFLOW = 5  # every so many schedules one is driven by the whole Snakemake workflow
+WORKFLOW = 10  # every so many schedules one is driven by the whole Snakemake workflow
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from regimebench import registry
+from regimebench import jobs, registry
 from regimebench.config import make_plan
 from regimebench.cost import Cost, Costs, Key, Size
 from regimebench.plan import Forecast, clock, size_of, text
@@ -99,3 +99,16 @@ def test_the_size_of_data_is_known_before_they_are_there(tmp_path, plugin, param
     plan = planned(tmp_path, datasets={"x": {"plugin": plugin, "params": params}}, budget="full")
     expected = Size(math.prod(shape), shape[0]) if shape else None
     assert size_of(plan, plan.datasets["x"]) == expected
+
+
+def test_no_more_gpu_jobs_are_started_than_will_find_room(tmp_path, monkeypatch):
+    monkeypatch.setenv("REGIMEBENCH_DEVICES", "0,1")
+    monkeypatch.setattr("regimebench.devices.memory_mib", lambda device: 24000.0)
+    plan = planned(tmp_path, methods=["kmeans", "dec"])
+    assert jobs.gpu_limits(plan) == {"gpu": 2, "gpu_percent": 200}
+    assert [jobs.gpu_percent(plan, name) for name in plan.method_ids()] == [0, 100]
+    known = {Key.of("dec", plan.methods["dec"].params, "cuda"): {SIZE: Cost(1, 1, peak_gpu_mib=3000.0)}}
+    monkeypatch.setattr("regimebench.jobs._costs", lambda results: Costs({}, known))
+    monkeypatch.setattr("regimebench.cost.Size.of_cube", lambda path: SIZE)
+    assert jobs.gpu_percent(plan, "dec") == 18  # 1.15 of what it reserved, and a context
+    assert jobs.gpu_limits(plan) == {"gpu": 10, "gpu_percent": 200}

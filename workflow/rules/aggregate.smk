@@ -34,3 +34,25 @@ use rule aggregate as aggregate_planted with:
         multiext(f"{RESULTS}/tables/{{dataset}}.truth", ".md", ".tex", ".csv"),
     wildcard_constraints:
         dataset=jobs.pattern(PLAN.planted()),
+
+
+# What the results of all data sets took to compute.
+rule cost:
+    input:
+        runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
+        code=jobs.code("spent.py"),
+    output:
+        multiext(f"{RESULTS}/tables/cost", ".md", ".tex", ".csv"),
+    log:
+        f"{RESULTS}/logs/cost.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/cost.jsonl"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=jobs.text(jobs.report_settings(PLAN)),
+        results=RESULTS,
+        stem=lambda wildcards, output: output[0].removesuffix(".md"),
+    shell:
+        "python -m regimebench cost --settings {params.settings:q} --results {params.results} --stem {params.stem}"
+        " > {log} 2>&1"
