@@ -58,6 +58,8 @@ class Suite:
                 require(code == 0, f"an undisturbed run failed:\n{world.output.read_text()}")
                 self.references[level] = Reference(world.outcome(), len(world.files()))
                 world.check(self.references[level].outcome)
+                if level == "stages":  # for tests of the checks themselves
+                    shutil.copytree(world.results, self.folder / "kept")
             finally:
                 world.close()
         return self.references[level]
