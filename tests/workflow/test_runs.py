@@ -56,6 +56,7 @@ def test_a_run_ends_in_tables_and_a_page_and_a_second_run_does_nothing(project):
         assert "2/2 ok" in text
         for suffix in ("tex", "csv"):
             assert (project.results / "tables" / f"tiny.{protocol}.{suffix}").stat().st_size > 0
+    assert "| kmeans " in (project.results / "tables" / "cost.md").read_text()
     page = (project.results / "report" / "index.html").read_text()
     for source in ("best-runs.png", "kmeans.png"):
         assert source in page
