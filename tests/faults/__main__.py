@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -151,6 +152,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, nargs="+", help="play these numbers instead")
     parser.add_argument("--level", choices=["stages", "workflow"], help="one driver for all, by default not")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes and file systems are given back
     found = play_all(given.only or range(given.first, given.first + given.schedules), given.level)
     spent = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     levels = Counter(each.schedule.level for each in found)
