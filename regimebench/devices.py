@@ -116,13 +116,7 @@ class Slot:
 
     device: str
     share: float
-    file: IO[str]
-
-    def __enter__(self) -> Slot:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
+    file: IO[str] | None = None  # the claim holds as long as it is open
 
 
 @contextmanager
@@ -154,8 +148,7 @@ def slot(
         Smallest part to claim: what was found to be needed when less was not enough.
     """
     if assigned_by_scheduler():
-        with open(os.devnull) as nothing:
-            yield Slot(",".join(devices), 1.0, nothing)
+        yield Slot(",".join(devices), 1.0)
         return
     folder = slot_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -168,7 +161,7 @@ def slot(
             say(f"waiting for a GPU: there is no room on device {', '.join(devices)}, in use by processes {pids}")
             reminder = time.monotonic() + REMIND_SECONDS
         pause(POLL_SECONDS)
-    with taken:
+    with taken.file:
         yield taken
 
 

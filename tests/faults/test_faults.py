@@ -74,7 +74,7 @@ def tampered(world, how):
     ],
 )
 def test_the_checks_notice_what_is_wrong(suite, tmp_path, how):
-    reference = suite.reference("stages").outcome
+    reference = suite.reference.outcome
     world = World(tmp_path, "stages")
     try:
         subprocess.run(["cp", "-a", f"{suite.folder}/kept/.", str(world.results)], check=True)
@@ -118,7 +118,7 @@ def test_the_weather_reaches_other_processes(tmp_path):
 
 
 def test_intact_results_are_told_from_damaged_ones(suite, tmp_path):
-    suite.reference("stages")
+    assert suite.reference.n_files
     subprocess.run(["cp", "-a", f"{suite.folder}/kept/.", str(tmp_path)], check=True)
     batch = tmp_path / "demo" / "counted" / "default" / "batch-0.json"
     fit = batch.parent / "seed-0002" / "fit.npz"
