@@ -98,6 +98,7 @@ class Forecast:
             for stage in ("evaluate", "aggregate"):
                 yield self._other(stage, name, work.times(runs))
             total = Size(total.values + work.values * runs, work.days)
+        yield self._other("aggregate", "", Size(0, 1))  # the cost tables, of all data sets together
         yield self._other("report", "", total, disk_mib=FIGURES_MIB * len(self.plan.datasets))
 
     def _other(self, stage: str, dataset: str, work: Size, known: bool = True, disk_mib: float = 0.0) -> Step:

@@ -50,11 +50,11 @@ def test_jobs_hours_wall_and_disk(tmp_path):
     fits = [step for step in forecast.steps if step.rule == "fit"]
     assert sum(step.cpu_seconds for step in fits) == 4 * (1 + 9) + 4 * 4.0 + 4 * 1.0
     assert sum(step.startup_cpu_seconds for step in fits) == 4 * 10
-    # 2 + 2 before; batches of 19, 19 and 13, 13 s on two cores; three jobs after; Snakemake's own 5 s
+    # 2 + 2 before; batches of 19, 19 and 13, 13 s on two cores; four short jobs after, two of them at once; Snakemake's own 5 s
     assert forecast.wall_seconds() == 4 + 19 + 13 + 6 + 5
-    assert Forecast(plan, forecast.costs, cores=1).wall_seconds() == 4 + 2 * (19 + 13) + 6 + 5
+    assert Forecast(plan, forecast.costs, cores=1).wall_seconds() == 4 + 2 * (19 + 13) + 8 + 5
     shown = text(forecast)
-    assert shown.startswith("9 jobs with 8 fits of 2 rows on 1 data set. 2 cores, no GPUs.")
+    assert shown.startswith("10 jobs with 8 fits of 2 rows on 1 data set. 2 cores, no GPUs.")
     assert "Wall time of what is known: 47 s. Disk: 0.01 GiB." in shown
     assert "Unknown" not in shown
 
@@ -67,7 +67,7 @@ def test_what_was_not_measured_is_said_with_what_is_assumed(tmp_path):
     assert "their deadlines: random." in text(forecast)
     assert forecast.wall_seconds() == 4 + 19 + 6 + 5
     nothing = text(Forecast(plan, Costs({}, {}), cores=2))
-    assert "Unknown, because nothing was measured: 5 jobs: download tiny, preprocess tiny, " in nothing
+    assert "Unknown, because nothing was measured: 6 jobs: download tiny, preprocess tiny, " in nothing
 
 
 def test_a_service_and_skipped_rows_are_named(tmp_path, monkeypatch):
