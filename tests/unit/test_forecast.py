@@ -50,7 +50,7 @@ def test_jobs_hours_wall_and_disk(tmp_path):
     fits = [step for step in forecast.steps if step.rule == "fit"]
     assert sum(step.cpu_seconds for step in fits) == 4 * (1 + 9) + 4 * 4.0 + 4 * 1.0
     assert sum(step.startup_cpu_seconds for step in fits) == 4 * 10
-    # 2 + 2 before; batches of 19, 19 and 13, 13 s on two cores; four short jobs after, two of them at once; Snakemake's own 5 s
+    # 2 + 2 before; batches of 19, 19 and 13, 13 s; four jobs after, two of them side by side; Snakemake's own 5 s
     assert forecast.wall_seconds() == 4 + 19 + 13 + 6 + 5
     assert Forecast(plan, forecast.costs, cores=1).wall_seconds() == 4 + 2 * (19 + 13) + 8 + 5
     shown = text(forecast)
