@@ -7,17 +7,18 @@ Each schedule disturbs a run, lets it end, resumes it, and checks that nothing w
 from __future__ import annotations
 
 import argparse
-import resource
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from tests.faults import drivers
@@ -25,6 +26,8 @@ from tests.faults.inflict import Strike, recovered
 from tests.faults.schedules import KINDS, Schedule, draw
 from tests.faults.world import Violation, World, possible, require
 
+VIOLATED, MISSED = "VIOLATION", "found nothing to strike"
+KIND = "|".join(KINDS)
 SNAKEMAKE_FILES = 15  # logs, times of jobs, and a second batch, beside the files of the short driver
 
 
@@ -114,36 +117,36 @@ class Suite:
         return code
 
 
-def play_all(numbers: Iterable[int], level: str | None = None) -> list[Played]:
-    """Play schedules, print each, and return what came of them."""
-    found = []
+def play_all(numbers: Iterable[int], level: str | None = None) -> Iterator[str]:
+    """Play schedules and yield what is to be said before and after each."""
     with drivers.plugins(), tempfile.TemporaryDirectory(prefix="faults-") as folder:
         suite = Suite(Path(folder))
         for number in numbers:
             schedule = draw(number, level)
-            print(schedule, flush=True)
+            yield str(schedule)
             played = suite.play(schedule)
-            found.append(played)
-            struck = ", ".join("struck" if each else "found nothing to strike" for each in played.struck)
-            verdict = "ok" if played.problem is None else f"VIOLATION: {played.problem}"
-            print(f"  {verdict} ({struck}; {played.seconds:.0f} s)", flush=True)
-    return found
+            struck = ", ".join("struck" if each else MISSED for each in played.struck)
+            verdict = "ok" if played.problem is None else f"{VIOLATED}: {indent(played.problem, '  ').strip()}"
+            yield f"  {verdict} ({struck}; {played.seconds:.0f} s)"
 
 
-def summary(found: list[Played]) -> str:
-    """Return the counts as a Markdown table."""
-    lines = ["| fault | strikes, short driver | strikes, Snakemake | violations |", "|---|---|---|---|"]
-    for kind in KINDS:
-        hits = [
-            (each.schedule.level, each.problem)
-            for each in found
-            for fault, struck in zip(each.schedule.faults, each.struck, strict=False)
-            if fault.kind == kind and struck
-        ]
-        counts = Counter(level for level, _ in hits)
-        bad = sum(problem is not None for _, problem in hits)
-        lines.append(f"| {kind} | {counts['stages']} | {counts['workflow']} | {bad} |")
-    return "\n".join(lines)
+def summary(said: str) -> str:
+    """Return counts, as Markdown, from what :func:`play_all` has said, in one run or several."""
+    told = re.findall(r"^schedule \d+ \((\w+)\): (.*)\n((?:  .*\n?)+)", said, flags=re.MULTILINE)
+    levels = Counter(level for level, _, _ in told)
+    bad = sum(VIOLATED in end for _, _, end in told)
+    hits: Counter[tuple[str, str]] = Counter()
+    for level, faults, end in told:
+        found = re.findall(rf"{MISSED}|struck", end.rpartition("(")[2])
+        hits.update(
+            (kind, level) for kind, what in zip(re.findall(KIND, faults), found, strict=False) if what != MISSED
+        )
+    rows = [f"| {kind} | {hits[kind, 'stages']} | {hits[kind, 'workflow']} |" for kind in KINDS]
+    head = (
+        f"{len(told)} schedules, {levels['stages']} with the short driver and {levels['workflow']} with Snakemake; "
+        f"{sum(hits.values())} faults struck, {bad or 'none'} of the schedules violated a rule."
+    )
+    return "\n".join([head, "", "| fault | short driver | Snakemake |", "|---|---|---|", *rows])
 
 
 def main() -> int:
@@ -153,15 +156,20 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--only", type=int, nargs="+", help="play these numbers instead")
     parser.add_argument("--level", choices=["stages", "workflow"], help="one driver for all, by default not")
+    parser.add_argument(
+        "--count", type=Path, nargs="+", metavar="LOG", help="play nothing; count what earlier runs said"
+    )
     given = parser.parse_args()
+    if given.count:
+        print(summary("\n".join(path.read_text() for path in given.count)))
+        return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes and file systems are given back
-    found = play_all(given.only or range(given.first, given.first + given.schedules), given.level)
-    spent = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    levels = Counter(each.schedule.level for each in found)
-    bad = [each.schedule.number for each in found if each.problem]
-    print(f"\n{len(found)} schedules ({levels['stages']} with the short driver, {levels['workflow']} with Snakemake), "
-          f"{spent:.0f} s of CPU time; violated: {bad or 'none'}\n\n{summary(found)}")  # fmt: skip
-    return int(bool(bad))
+    said = []
+    for line in play_all(given.only or range(given.first, given.first + given.schedules), given.level):
+        print(line, flush=True)
+        said.append(line)
+    print(f"\n{summary(chr(10).join(said))}")
+    return int(VIOLATED in "".join(said))
 
 
 if __name__ == "__main__":

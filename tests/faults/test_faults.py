@@ -37,7 +37,22 @@ def test_every_run_that_resumes_ends_as_if_nothing_had_happened(played):
 def test_every_kind_of_fault_is_drawn(played):
     assert {fault.kind for each in played for fault in each.schedule.faults} == set(KINDS)
     assert sum(map(sum, (each.struck for each in played))) > len(KINDS) // 2
-    assert summary(played).count("\n") == len(KINDS) + 1
+
+
+def test_counts_are_read_off_what_was_said():
+    said = f"""{draw(0)}
+  ok (struck; 3 s)
+{draw(1)}
+  VIOLATION: x
+  begun twice
+  kept in y (struck, found nothing to strike; 3 s)
+{draw(9)}
+"""
+    assert [len(draw(number).faults) for number in (0, 1)] == [1, 2]
+    told = summary(said)
+    assert told.startswith("2 schedules, 2 with the short driver and 0 with Snakemake; 2 faults struck, 1 of")
+    assert "| kill driver | 1 | 0 |" in told
+    assert "| kill supervisor | 1 | 0 |" in told
 
 
 def test_a_schedule_is_known_by_its_number():
