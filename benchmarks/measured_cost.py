@@ -121,9 +121,16 @@ def without_waiting(cost: Cost) -> Cost:
     return replace(cost, seconds=min(cost.seconds, cost.cpu_seconds), startup_seconds=start)
 
 
-def measure(config: Path, results: Path, cores: int) -> Table:
-    """Run one configuration, say what it took, and return what was measured."""
-    own, others = run(config, results, cores)
+def measure(config: Path, results: Path, own: float, others: float) -> Table:
+    """Say what the run of a configuration took, and return what was measured.
+
+    Parameters
+    ----------
+    config, results : Path
+        The configuration, and the folder with its finished run.
+    own, others : float
+        From :func:`run`.
+    """
     inside = in_fits(results)
     n_jobs, n_fits = len(list((results / "benchmarks").glob("**/*.jsonl"))), make_plan(read_config(config)).n_fits()
     print(
@@ -148,13 +155,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("configs", type=Path, nargs="+", help="configuration files to run")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    ran = ("RESULTS", "OWN", "OTHERS")
+    parser.add_argument("--ran", nargs=3, metavar=ran, help="a finished run, and its CPU times as `run` returns them")
     parser.add_argument("--idle", action="store_true", help="nothing else runs on this machine")
     parser.add_argument("--add", action="store_true", help="keep what the table holds of other rows and sizes")
     given = parser.parse_args()
     tables = []
     with tempfile.TemporaryDirectory() as folder:
         for number, config in enumerate(given.configs):
-            table = measure(config, Path(folder) / f"run-{number}", given.cores)
+            if given.ran:
+                results, spent = Path(given.ran[0]), map(float, given.ran[1:])
+            else:
+                results = Path(folder) / f"run-{number}"
+                spent = run(config, results, given.cores)
+            table = measure(config, results, *spent)
             if not given.idle:
                 table = {key: {s: without_waiting(cost) for s, cost in sizes.items()} for key, sizes in table.items()}
             tables.append(table)

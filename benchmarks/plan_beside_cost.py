@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "plan.md"
 TEXT = """# The plan beside the cost
 
 Made by `python -m benchmarks.plan_beside_cost`; do not edit. `{config}` on {cores} cores ({machine}), planned from the
-shipped table alone; {jobs} jobs with {fits} fits.
+shipped table alone; {jobs} jobs with {fits} fits. Jobs of unknown cost, left out of the plan: {unknown}.
 
 {table}
 
@@ -52,7 +52,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         plan = replace(make_plan(read_config(given.config)), results=Path(folder) / "none")
         forecast = Forecast(plan, Costs.load(), given.cores)
-        planned = forecast.wall_seconds(), sum(s.cpu_seconds for s in forecast.steps) + forecast.driver.cpu_seconds
+        known = [step for step in forecast.steps if not step.unknown]
+        planned = forecast.wall_seconds(), sum(step.cpu_seconds for step in known) + forecast.driver.cpu_seconds
         if given.ran:
             took = tuple(given.ran)
         else:
@@ -65,7 +66,12 @@ def main() -> None:
     ]
     busy = IDLE if given.idle else BUSY.format(load=os.getloadavg()[1], cores=given.cores)
     steps = forecast.steps
-    facts = {"jobs": len(steps), "fits": sum(step.fits for step in steps), "machine": machine().get("processor", "?")}
+    facts = {
+        "jobs": len(steps),
+        "fits": sum(step.fits for step in steps),
+        "unknown": len(steps) - len(known) or "none",
+        "machine": machine().get("processor", "?"),
+    }
     table = tabulate(rows, ["", "plan", "run", "run / plan"], "pipe", colalign=["left", "right", "right", "right"])
     text = TEXT.format(config=given.config, cores=given.cores, table=table, busy=busy, **facts)
     PAGE.write_text(text)
