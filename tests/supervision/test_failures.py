@@ -266,7 +266,7 @@ class Plugin(Method):
 
 
 def test_arrays_that_cannot_be_stored_are_not_held_against_the_method(described, plugin, tmp_path, capsys):
-    """Found with a full disk: the fit became an error of the method, which no later run would have tried again."""
+    """With a full disk the fit became an error of the method, which no later run would have tried again."""
     plugin("cannot_store", CANNOT_STORE)
     job = described("raises", address="cannot_store", bad=(1,))
     assert fit_command(job) == 1
@@ -284,7 +284,7 @@ def test_arrays_that_cannot_be_stored_are_not_held_against_the_method(described,
 
 
 def test_what_a_killed_writer_left_is_removed(described):
-    """Found with supervisors killed while they write: their temporary files stayed for ever."""
+    """Temporary files of supervisors that were killed while they wrote stayed for ever."""
     job = described("raises", bad=())
     seed = records.seed_folder(Path(job["batch"]).parent, 1)
     seed.mkdir(parents=True)

@@ -288,7 +288,7 @@ def test_failed_fits_are_retried_whenever_it_is_asked_for(misbehaving, tmp_path)
 
 
 def test_damaged_results_are_noticed_by_the_next_run(project):
-    """Found by damaging finished results: their batch file was there, so nothing was to be done."""
+    """Their batch file was there, so nothing was to be done."""
     project.fits()
     before = started(project)
     record = project.seed_folder("tiny", "kmeans", "", 0) / "record.json"
