@@ -48,8 +48,8 @@ def cost_tables(settings: Mapping[str, Any], results: Path, stem: Path) -> None:
     by_row = _grouped(runs, "address", [address for address in rows if (runs["address"] == address).any()])
     by_data = _grouped(runs, "dataset", names)
     made = [
-        _table(by_row, "row", "Cost of every row", [_energy_note(runs)]),
-        _table(by_data, "data set", "Cost of every data set", _stage_notes(results, names)),
+        _table(by_row, "row", CAPTION, [_energy_note(runs)]),
+        _table(by_data, "data set", "", _stage_notes(results, names)),
     ]
     data = pd.concat([by_row.assign(of="row"), by_data.assign(of="data set")])
     write(made, data.rename_axis("name").reset_index(), stem)
@@ -65,9 +65,9 @@ def _grouped(runs: pd.DataFrame, key: str, names: Sequence[str]) -> pd.DataFrame
     return pd.concat([found, pd.DataFrame([whole], index=["all"])])
 
 
-def _table(costs: pd.DataFrame, kind: str, title: str, notes: list[str]) -> Table:
+def _table(costs: pd.DataFrame, kind: str, caption: str, notes: list[str]) -> Table:
     header = [kind, "fits", "wall h", "CPU h", "GPU h", "start-up", "peak MiB", "peak GPU MiB", "CPU MJ", "GPU MJ"]
-    return Table(title, header, [_cells(name, row) for name, row in costs.iterrows()], CAPTION, notes)
+    return Table(f"Cost of every {kind}", header, [_cells(name, row) for name, row in costs.iterrows()], caption, notes)
 
 
 def _cells(name: str, row: pd.Series) -> list[Cell]:
