@@ -28,6 +28,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report/index.html",
+        f"{RESULTS}/tables/cost.md",
         [table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
         expand(f"{RESULTS}/figures/{{dataset}}/runs", dataset=PLAN.datasets),
         [f"{stem}.html" for stem in jobs.paper_table_stems(PLAN)],

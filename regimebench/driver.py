@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from regimebench import config, devices, jobs, registry
 from regimebench.config import Plan
-from regimebench.records import FAILED, InvalidRecord, read_batch, skipped_seeds
+from regimebench.records import FAILED, InvalidRecord, intact, read_batch, skipped_seeds
 from regimebench.registry import MethodSpec
 from regimebench.schema import InvalidFile
 
@@ -80,11 +79,15 @@ class Run:
     """
 
     def __init__(self, workflow: Any, plan: Plan) -> None:
-        self.workflow, self.plan, self.started = workflow, plan, time.time()
+        self.workflow, self.plan = workflow, plan
+        self.seen: set[Path] = set()  # batch files that were looked at
+        # What this run makes is known by comparison: by the time of a file, a clock that was set would tell lies.
+        self.before = stamps(self._told())
         self.held: IO[str] | None = None
         # Waiting for a device must not hold cores: at most so many jobs that use one are started at a time.
         if "gpu" not in workflow.global_resources:
-            workflow.register_resource("gpu", max(1, len(devices.available())))
+            for name, limit in jobs.gpu_limits(plan).items():
+                workflow.register_resource(name, limit)
 
     def start(self) -> None:
         """Take the results folder, look for missing data, and say what the user should know."""
@@ -99,8 +102,9 @@ class Run:
     def cube(self, method_id: str) -> Callable[[Any], str]:
         """Return the input function of a method's fits, which looks at the job's batch file first.
 
-        A batch file that lists skipped fits whose framework is there now, or, with ``retry_failed``, failed ones, is
-        removed with all that was made from it, so that it is made again; the records stay. It is the file, not a
+        A batch file that lists skipped fits whose framework is there now, results that are missing or damaged, or, with
+        ``retry_failed``, failed ones, is removed with all that was made from it, so that it is made again; the records
+        stay. Each is looked at once, before the first job. It is the file, not a
         parameter of the job, that says what is to be done: so retrying can be repeated, switching it off computes
         nothing again, and it works on results that were copied from elsewhere. Dry runs remove nothing.
         """
@@ -109,17 +113,19 @@ class Run:
         def cube(wildcards: Any) -> str:
             folder = self.plan.results / wildcards.dataset
             batch = folder / method_id / wildcards.variant / f"batch-{wildcards.number}.json"
-            if self._executes() and self._again(spec, batch):
-                self._hold()
-                self._forget(wildcards.dataset, batch)
+            if self._executes() and batch not in self.seen:
+                self.seen.add(batch)
+                if self._again(spec, batch):
+                    self._hold()
+                    self._forget(wildcards.dataset, batch)
             return (folder / "cube.nc").as_posix()
 
         return cube
 
     def _again(self, spec: MethodSpec, batch: Path) -> bool:
-        if not batch.is_file() or batch.stat().st_mtime >= self.started:
+        if not batch.is_file():
             return False
-        if self.plan.retry_failed and lists_failures(batch):
+        if not intact(batch) or (self.plan.retry_failed and lists_failures(batch)):
             return True
         return bool(skipped_seeds(batch)) and not lacks(spec, self._conda())
 
@@ -134,7 +140,8 @@ class Run:
         """Remove a batch file and what was made from it: Snakemake makes a file again only if something asks for it."""
         results = self.plan.results
         later = [results / dataset / "scores.csv", results / dataset / "runs.csv", results / "report" / "index.html"]
-        for path in [batch, *later, *(results / "tables").glob(f"{dataset}.*")]:
+        tables = [path for name in (dataset, "cost") for path in (results / "tables").glob(f"{name}.*")]
+        for path in [batch, *later, *tables]:
             path.unlink(missing_ok=True)
         self.workflow.iocache.clear()  # Snakemake has looked for some of them already
 
@@ -145,12 +152,25 @@ class Run:
     def finish(self) -> None:
         """Say where the results are, if this run made the page that shows them."""
         page = self.plan.results / "report" / "index.html"
-        if page.is_file() and page.stat().st_mtime >= self.started:
+        if page in self._changed():
             print(f"\nTables: {self.plan.results}/tables/   Report: {page}")
 
     def fail(self) -> None:
         """Say what went wrong."""
-        print("\n".join(["", "What went wrong:", *errors(self.plan.results, self.started)]))
+        print("\n".join(["", "What went wrong:", *errors(self._changed())]))
+
+    def _told(self) -> Iterable[Path]:
+        return [self.plan.results / "report" / "index.html", *(self.plan.results / "logs").glob("**/*.log")]
+
+    def _changed(self) -> list[Path]:
+        """Return the logs, and the page, that this run has written."""
+        return sorted(path for path, stamp in stamps(self._told()).items() if self.before.get(path) != stamp)
+
+
+def stamps(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """Return what distinguishes each file that is there from one written later: its number and its time."""
+    found = ((path, path.stat()) for path in paths if path.is_file())
+    return {path: (state.st_ino, state.st_mtime_ns) for path, state in found}
 
 
 def lists_failures(batch: Path) -> bool:
@@ -193,17 +213,17 @@ def environment_notes(plan: Plan) -> list[str]:
     ]
 
 
-def errors(results: Path, since: float) -> list[str]:
-    """Return what each failed job's log says, for logs written after ``since`` (seconds since the epoch).
+def errors(logs: Iterable[Path]) -> list[str]:
+    """Return what the log of each failed job says.
 
     A stage reports what its user can act on as a line that begins with ``Error:``; anything else ends in a traceback,
     of which the last line is given.
     """
     found = []
-    for path in sorted((results / "logs").glob("**/*.log")):
+    for path in logs:
         lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
         failed = any(line.startswith(("Error:", "Traceback")) for line in lines)
-        if failed and path.stat().st_mtime >= since:
+        if failed:
             first = next((n for n, line in enumerate(lines) if line.startswith("Error:")), len(lines) - 1)
             found.append(f"{path}:\n  " + "\n  ".join(lines[first:]))
     return found

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from regimebench import devices
 from regimebench.config import DatasetEntry, Plan
+from regimebench.cost import Costs, Size
 from regimebench.files import files_below
 from regimebench.papers.layouts import read_layouts
 from regimebench.records import row_folder, sha256_json
@@ -57,7 +60,36 @@ def resources(plan: Plan, method_id: str) -> dict[str, int]:
         "mem_mb": max(each["memory_mib"] for each in declared),
         "runtime": int(minutes) + MARGIN_MINUTES,
         "gpu": int(entries[0].spec.device == "gpu" and bool(devices.available())),
+        "gpu_percent": gpu_percent(plan, method_id),
     }
+
+
+def gpu_percent(plan: Plan, method_id: str) -> int:
+    """Return the part of a GPU that a fit of one plugin will claim, 0 if it uses none, 100 where nothing was measured.
+
+    By the largest need of its rows on any data set, on the device with the least memory. The fit itself claims what its
+    own row needs (:mod:`regimebench.devices`); this only keeps more jobs from being started than will find room.
+    """
+    entries, found = plan.entries(method_id), devices.available()
+    if not found or entries[0].spec.device != "gpu":
+        return 0
+    costs = _costs(plan.results)
+    sizes = [Size.of_cube(plan.results / name / "cube.nc") for name in plan.datasets]
+    needs = [costs.of(entry.spec, entry.params, size, "cuda").peak_gpu_mib for entry in entries for size in sizes]
+    parts = [devices.share(device, need) for device in found for need in needs]
+    return ceil(100 * max(parts, default=1.0))
+
+
+@cache
+def _costs(results: Path) -> Costs:
+    return Costs.load(results)
+
+
+def gpu_limits(plan: Plan) -> dict[str, int]:
+    """Return how many jobs with a GPU may run at a time, and which part of a GPU all of them may expect to claim."""
+    n_devices = max(1, len(devices.available()))
+    parts = [part for name in plan.method_ids() if (part := gpu_percent(plan, name))]
+    return {"gpu": n_devices * max(1, 100 // min(parts, default=100)), "gpu_percent": 100 * n_devices}
 
 
 def code(module: str) -> list[str]:

@@ -84,6 +84,15 @@ def write_json(path: Path, document: Any) -> None:
         file.write("\n")
 
 
+def glance(path: Path) -> dict[str, Any]:
+    """Return what a record says, unchecked; nothing if it cannot be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def load(path: Path, verify_fit: bool = False) -> dict[str, Any]:
     """Return a record.
 
@@ -180,6 +189,24 @@ def read_batch(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidRecord(f"{path} is not a readable batch file; run the fit stage again") from error
     return [load(path.parent / name) for name in listed]
+
+
+def intact(path: Path) -> bool:
+    """Return whether every result that a batch file lists is there as it was when the file was written."""
+    try:
+        batch = json.loads(path.read_text(encoding="utf-8"))
+        for name, digest in zip(batch["records"], batch["sha256"], strict=True):
+            record = path.parent / name
+            if sha256_file(record) != digest or not _fit_intact(record):
+                return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def _fit_intact(record: Path) -> bool:
+    expected = json.loads(record.read_text(encoding="utf-8"))["hashes"]["fit"]
+    return expected is None or sha256_file(record.with_name(FIT)) == expected
 
 
 def status_summary(records: Iterable[Mapping[str, Any]]) -> str:

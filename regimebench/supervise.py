@@ -20,7 +20,7 @@ from regimebench.watch import Watch
 if TYPE_CHECKING:
     from regimebench.fit import Job
 
-COSTS = ("seconds", "cpu_seconds", "peak_rss_mib", "peak_gpu_mib", "gpu_seconds")
+COSTS = ("seconds", "cpu_seconds", "peak_rss_mib", "peak_gpu_mib", "gpu_seconds", "cpu_joules", "gpu_joules")
 LIKELY_MODULES = ("netCDF4", "numpy", "scipy", "sklearn", "torch")
 RESULTS = (
     "clusters_found",
@@ -31,6 +31,7 @@ RESULTS = (
     "reconstruction_rmse",
     "diagnostics",
 )
+NO_START = {"startup_seconds": 0.0, "startup_cpu_seconds": 0.0}
 LIMIT_HIT = {"timeout": "deadline_seconds", "oom": "memory_mib"}
 
 
@@ -64,7 +65,11 @@ class Batch:
         self.git: dict[str, Any] | None = None
         self.modules: list[str] = []
         self.prepared, self.together = False, True
+        self.startup: dict[str, float] = NO_START  # of the running worker, until a record has it
         self.device, self.visible = "cpu", ""
+        self.slot: devices.Slot | None = None
+        self.claims = stack.enter_context(ExitStack())
+        self.out_of_memory = 0  # times that a part of a GPU was not enough
         self.log = BoundedLog(Path(job.batch).with_suffix(".log"))
         stack.callback(self.log.close)
         pid = os.environ.get("REGIMEBENCH_DRIVER_PID", "")
@@ -156,8 +161,36 @@ class Batch:
             return
         found = devices.available()
         if found:
-            slot = devices.slot(found, self.job.fits_per_device, self.tell, self.pause)
-            self.device, self.visible = "cuda", self.stack.enter_context(slot)
+            need, least = self._gpu_need(), devices.enough(self._kind())
+            slot = devices.slot(found, self.job.fits_per_device, self.tell, self.pause, need, least)
+            self.slot = self.claims.enter_context(slot)
+            self.device, self.visible = "cuda", self.slot.device
+
+    def _gpu_need(self) -> float | None:
+        """Return the most GPU memory that a fit of this row was seen to reserve, on the same data."""
+        wanted, found = self.fingerprint(), []
+        for path in self.job.out.glob(f"seed-*/{records.RECORD}"):
+            record = records.glance(path)
+            if record.get("fingerprint") == wanted and record.get("peak_gpu_mib"):
+                found.append(record["peak_gpu_mib"])
+        return max(found, default=None)
+
+    def _kind(self) -> str:
+        return records.sha256_json([self.job.address, self.hashes["data"], self._config_hash()])[:16]
+
+    def fall_back(self) -> bool:
+        """Claim twice the part of the GPU from the next worker on; say whether less than all of it was not enough.
+
+        Fits of this kind then run with fewer beside them, on this machine and from now on.
+        """
+        if self.slot is None or self.slot.share >= 1:
+            return False
+        part = devices.enough(self._kind(), min(1.0, 2 * self.slot.share))
+        self.tell(f"out of GPU memory with {self.slot.share:.2f} of a device; again with {part:.2f} of one")
+        self.out_of_memory += 1
+        self.claims.close()
+        self.slot, self.device, self.visible = None, "cpu", ""
+        return True
 
     def device_problem(self, can_use_gpu: bool) -> str | None:
         """Return why the device that was asked for cannot be had."""
@@ -183,9 +216,12 @@ class Batch:
             "n_clusters": job.n_clusters,
             "labels": records.FIT if stored else None,
             **{name: outcome.get(name) for name in (*RESULTS, *COSTS)},
+            **self.startup,
             "seeds_together": outcome.get("seeds_together", 1),
             "parameters": job.parameters,
             "device": self.device,
+            "gpu_share": self.slot and round(self.slot.share, 4),
+            "gpu_fallbacks": self.out_of_memory,
             "threads": job.threads,
             "versions": versions(self.modules),
             "machine": machine(),
@@ -205,6 +241,7 @@ class Batch:
         for stale in [*out.glob(f".{records.FIT}.*.tmp"), *([] if stored else out.glob(records.FIT))]:
             stale.unlink(missing_ok=True)
         self.records[seed] = record
+        self.startup = NO_START  # the first seed of a worker bears its start, so that sums are right
         self.pending.remove(seed)
         self._announce(record)
 

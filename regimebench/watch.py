@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from regimebench import devices, energy
 from regimebench.handle import WorkerProcess
 from regimebench.provenance import versions
 
@@ -29,6 +30,7 @@ class Watch:
     def __init__(self, batch: Batch, worker: WorkerProcess) -> None:
         self.batch, self.worker, self.job = batch, worker, batch.job
         self.ready = self.over = False
+        self.starting = 0.0
         self.current: list[int] = []  # the seeds being fitted; more than one if a method trains them together
         self.largest_mib, self.shared = 0.0, False
         self.progress, self.told = "", time.monotonic()
@@ -91,6 +93,7 @@ class Watch:
     def on_hello(self, guard: int, gpu: bool, lacks: str | None, plugin: str, data: str) -> None:
         """Answer with the seeds that are left, and with the device, unless the method's framework is missing."""
         batch = self.batch
+        self.starting = time.monotonic() - self.begun
         self.worker.helper, self.worker.next_scan = guard, 0.0
         batch.hashes = {"plugin": plugin, "data": data}
         batch.keep_finished()
@@ -115,15 +118,22 @@ class Watch:
         self.batch.settle_unstarted({"status": status, "message": message}, self.started)
         self._dismiss()
 
-    def on_ready(self, modules: list[str]) -> None:
+    def on_unstored(self, message: str) -> None:
+        """End the batch as where a record cannot be written: nothing is said about the method."""
+        raise OSError(message)
+
+    def on_ready(self, modules: list[str], cpu_seconds: float) -> None:
         """Begin the first seed's time."""
         self.ready, self.batch.modules = True, modules
+        wall = self.starting + time.monotonic() - self.begun  # without the wait for a device
+        self.batch.startup = {"startup_seconds": round(wall, 3), "startup_cpu_seconds": cpu_seconds}
         versions(modules)  # looked up now, while the worker fits; remembered for the records
         self._clock(self.job.deadline_seconds)
 
     def on_start(self, seeds: list[int]) -> None:
         """Begin the time of one seed, or of several trained together."""
-        self.current = seeds
+        self.current, self.together = seeds, len(seeds)
+        self.energy = energy.Meter(self.batch.visible)
         self._clock(self.job.deadline_seconds * len(seeds))
 
     def on_progress(self, text: str) -> None:
@@ -134,16 +144,28 @@ class Watch:
             self.batch.say(f"{self.batch.name} seed {', '.join(map(str, self.current))}: {text}")
 
     def on_done(self, seed: int, modules: list[str], **outcome: Any) -> None:
-        """Write the record of a seed that has ended."""
+        """Write the record of a seed that has ended; one for which there was no room beside others is not over."""
         self.batch.modules = modules
+        if outcome["status"] == "oom" and self.batch.fall_back():
+            self.over = True
+            return
         if self.shared:  # child processes count too
             outcome["peak_rss_mib"] = max(outcome["peak_rss_mib"], round(self.largest_mib, 1))
+        outcome |= self._joules(outcome["cpu_seconds"])
         self.batch.settle(seed, outcome, self.started)
         self.current = [other for other in self.current if other != seed]
         if not self.current:
             self._clock(self.job.deadline_seconds)
         if not self.batch.pending:
             self._dismiss()
+
+    def _joules(self, cpu_seconds: float) -> dict[str, float | None]:
+        """Return the energy of one seed; those that were trained together have equal shares."""
+        if self.together == 1:
+            return self.energy.joules(cpu_seconds, lambda: devices.sharing(self.batch.visible))
+        if len(self.current) == self.together:
+            self.shares = self.energy.joules(cpu_seconds * self.together, lambda: devices.sharing(self.batch.visible))
+        return {name: joules and round(joules / self.together, 3) for name, joules in self.shares.items()}
 
     def _dismiss(self) -> None:
         self.over = True

@@ -247,3 +247,49 @@ def test_supervisor_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+CANNOT_STORE = """
+import resource
+from pathlib import Path
+import numpy as np
+from regimebench.method import Fit, Method
+
+class Plugin(Method):
+    def fit(self, cube):
+        with open(self.params["counter"], "a") as file:
+            file.write(f"{self.seed} x\\n")
+        if self.seed in self.params["bad_seeds"] and not Path(self.params["counter"]).with_name("mended").exists():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        return Fit(np.arange(cube.n_days) % self.n_clusters)
+"""
+
+
+def test_arrays_that_cannot_be_stored_are_not_held_against_the_method(described, plugin, tmp_path, capsys):
+    """With a full disk the fit became an error of the method, which no later run would have tried again."""
+    plugin("cannot_store", CANNOT_STORE)
+    job = described("raises", address="cannot_store", bad=(1,))
+    assert fit_command(job) == 1
+    said = capsys.readouterr().err
+    assert (
+        "Error: demo cannot_store: a file cannot be written ([Errno 27] File too large); finished seeds are kept"
+        in said
+    )
+    out = Path(job["batch"]).parent
+    assert [path.name for path in sorted(out.glob("seed-*/*"))] == ["fit.npz", "record.json"]  # of seed 0
+    (tmp_path / "mended").touch()
+    assert [record["status"] for record in run(job)[0]] == ["ok"] * 3
+    assert fits(job) == {0: 1, 1: 2, 2: 1}
+    assert not list(out.glob("**/.*.tmp"))
+
+
+def test_what_a_killed_writer_left_is_removed(described):
+    """Temporary files of supervisors that were killed while they wrote stayed for ever."""
+    job = described("raises", bad=())
+    seed = records.seed_folder(Path(job["batch"]).parent, 1)
+    seed.mkdir(parents=True)
+    left = [seed / ".record.json.123.tmp", seed / ".fit.npz.123.tmp", seed.parent / ".batch-0.json.123.tmp"]
+    for path in left:
+        path.write_text("half of")
+    run(job)
+    assert not [path for path in left if path.exists()]

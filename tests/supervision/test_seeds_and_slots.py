@@ -95,3 +95,72 @@ def test_seeds_trained_together(described, plugin, misbehave, bad, status, calls
     if not bad:
         assert {record["seeds_together"] for record in found} == {3}
         assert len({record["seconds"] for record in found}) == 1
+
+
+TAKES_MEMORY = """
+import os
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+
+from regimebench.method import Fit, Method
+
+
+class OutOfMemoryError(RuntimeError):
+    pass
+
+
+class Cuda:
+    # What the suite asks torch.
+    def is_initialized(self): return True
+    def empty_cache(self): pass
+    def reset_peak_memory_stats(self): pass
+    def synchronize(self): pass
+    def max_memory_reserved(self): return 2000 * 2**20
+
+
+torch = {"cuda": Cuda(), "__name__": "torch", "__version__": "0", "manual_seed": lambda seed: None}
+sys.modules["torch"] = types.SimpleNamespace(**torch)
+
+
+class Plugin(Method):
+    def fit(self, cube):
+        with open(self.params["counter"], "a") as file:
+            file.write(f"{self.seed} {os.getpid()}\\n")
+        taken = Path(self.params["counter"]).with_name("taken")
+        needed = float(taken.read_text()) if taken.exists() else 0
+        if self.claimed() < needed:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return Fit(np.arange(cube.n_days) % self.n_clusters)
+
+    def claimed(self):
+        text = next(Path(os.environ["REGIMEBENCH_SLOTS"]).glob("0.*")).read_text()
+        return float(text.partition('share": ')[2].strip("}"))
+"""
+
+
+def test_fits_share_a_gpu_by_measured_need_and_fall_back_to_fewer(described, plugin, tmp_path, monkeypatch):
+    monkeypatch.setenv("REGIMEBENCH_DEVICES", "0")
+    monkeypatch.setenv("REGIMEBENCH_SLOTS", str(tmp_path / "slots"))
+    monkeypatch.setattr("regimebench.devices.memory_mib", lambda device: 24000.0)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    plugin("takes_memory", TAKES_MEMORY, device="gpu")
+    job = described("raises", address="takes_memory")
+
+    def fit(seed):
+        (record,), said = run({**job, "seeds": [seed], "batch": job["batch"].replace("-0", f"-{seed}")})
+        assert problems(record, "record") == []
+        return (record["status"], record["gpu_share"], record["gpu_fallbacks"]), said
+
+    assert fit(0)[0] == ("ok", 1, 0)  # nothing was known
+    assert fit(1)[0] == ("ok", 0.125, 0)
+    (tmp_path / "taken").write_text("0.4")  # now fits take more than they were seen to
+    third, said = fit(2)
+    assert third == ("ok", 0.5, 2)
+    assert "demo takes_memory: out of GPU memory with 0.12 of a device; again with 0.25 of one" in said
+    assert fit(3)[0] == ("ok", 0.5, 0)  # remembered
+    (tmp_path / "taken").write_text("2")  # more than there is
+    assert fit(4)[0] == ("oom", 1, 1)
+    assert fits(job) == {0: 1, 1: 1, 2: 3, 3: 1, 4: 2}

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -16,11 +17,11 @@ folder = Path(sys.argv[1])
 (folder / f"{os.getpid()}.here").touch()
 while len(list(folder.glob("*.here"))) < 4:
     time.sleep(0.01)
-with devices.slot(devices.available(), say=lambda text: None) as device:
-    mine = folder / f"{device}.inside"
+with devices.slot(devices.available(), say=lambda text: None) as slot:
+    mine = folder / f"{slot.device}.inside"
     mine.touch(exist_ok=False)  # fails if another fit is on this device
     with open(folder / "log", "a") as log:
-        log.write(f"{device}\\n")
+        log.write(f"{slot.device}\\n")
     time.sleep(0.2)
     mine.unlink()
 """
@@ -86,7 +87,9 @@ def test_fits_spread_over_devices_before_they_share():
         devices.slot(["a", "b"], 2) as second,
         devices.slot(["a", "b"], 2) as third,
     ):
-        assert [first, second, third] == ["a", "b", "a"]
+        assert [each.device for each in (first, second, third)] == ["a", "b", "a"]
+        assert [devices.sharing(name) for name in ("a", "b", "")] == [2, 1, 0]
+    assert devices.sharing("a") == 0
 
 
 def test_waiting_says_for_whom_and_can_be_given_up():
@@ -97,7 +100,7 @@ def test_waiting_says_for_whom_and_can_be_given_up():
 
     with devices.slot(["a"]), pytest.raises(TimeoutError), devices.slot(["a"], say=said.append, pause=give_up):
         pass
-    assert said == [f"waiting for a GPU: the 1 slots of this machine are in use by processes {os.getpid()}"]
+    assert said == [f"waiting for a GPU: there is no room on device a, in use by processes {os.getpid()}"]
 
 
 SLEEPER = """
@@ -114,13 +117,62 @@ def test_slot_of_a_killed_process_is_free_again():
     assert job.stdout.readline() == "in\n"
     job.kill()
     job.communicate()
-    with devices.slot(["a"]) as device:
-        assert device == "a"
+    with devices.slot(["a"]) as slot:
+        assert slot.device == "a"
 
 
 def test_scheduler_has_already_assigned(monkeypatch, tmp_path):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     with devices.slot(devices.available()) as first, devices.slot(devices.available()) as second:
-        assert (first, second) == ("3", "3")
+        assert (first.device, second.device) == ("3", "3")
     assert not (tmp_path / "slots").exists()
+
+
+@pytest.fixture
+def smi(tmp_path, monkeypatch):
+    """Put an ``nvidia-smi`` on the path: device 0 has 80 GiB, 1 has 24 GiB, and of 2 nothing is told."""
+    command = tmp_path / "nvidia-smi"
+    listed = "0, GPU-aaaa, 81920\\n1, GPU-bbbb, 24576\\n2, GPU-cccc, [N/A]\\n"
+    command.write_text(f"#!/bin/sh\nprintf '{listed}'\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
+def test_a_fit_claims_what_fits_like_it_were_seen_to_need(smi):
+    assert devices.memory_mib("1") == devices.memory_mib("GPU-bbbb") == 24576
+    assert devices.memory_mib("2") is None
+    need = 24576 / devices.MARGIN / 4 - devices.CONTEXT_MIB / devices.MARGIN
+    assert devices.share("1", need) == pytest.approx(1 / 4)
+    assert devices.share("0", need) == pytest.approx(24576 / 81920 / 4)
+    assert devices.share("1", 99999) == 1
+    assert devices.share("1", None) == devices.share("2", need) == 1
+    assert devices.share("2", need, fits_per_device=3) == pytest.approx(1 / 3)
+
+
+def test_as_many_fits_share_a_device_as_its_memory_holds(smi):
+    def give_up(seconds):
+        raise TimeoutError
+
+    def hold(stack, names, need):
+        slot = stack.enter_context(devices.slot(names, say=str, pause=give_up, need_mib=need))
+        return slot.device, round(slot.share, 2)
+
+    need = 10000.0  # 12,200 MiB with its margin: two on device 1, six on device 0
+    with ExitStack() as stack:
+        held = [hold(stack, ["0", "1"], need)[0] for _ in range(8)]
+        assert sorted(held) == ["0"] * 6 + ["1"] * 2
+        with pytest.raises(TimeoutError):
+            hold(stack, ["0", "1"], need)
+        assert hold(stack, ["0", "1"], 100.0) == ("0", 0.01)
+    with ExitStack() as stack:
+        assert hold(stack, ["1"], 100.0) == ("1", 0.03)
+        with pytest.raises(TimeoutError):  # whose need is not known wants the device for itself
+            hold(stack, ["1"], None)
+
+
+def test_a_larger_need_is_remembered():
+    assert devices.enough("kind") == 0
+    assert devices.enough("kind", 0.5) == devices.enough("kind", 0.25) == devices.enough("kind") == 0.5
+    with devices.slot(["a"], 4, at_least=devices.enough("kind")) as slot:
+        assert slot.share == 0.5

@@ -56,6 +56,7 @@ def test_a_run_ends_in_tables_and_a_page_and_a_second_run_does_nothing(project):
         assert "2/2 ok" in text
         for suffix in ("tex", "csv"):
             assert (project.results / "tables" / f"tiny.{protocol}.{suffix}").stat().st_size > 0
+    assert "| kmeans " in (project.results / "tables" / "cost.md").read_text()
     page = (project.results / "report" / "index.html").read_text()
     for source in ("best-runs.png", "kmeans.png"):
         assert source in page
@@ -278,12 +279,30 @@ def test_failed_fits_are_retried_whenever_it_is_asked_for(misbehaving, tmp_path)
         return len(counter.read_text().splitlines())
 
     assert fits() == 2
+    batch = misbehaving.results / "tiny" / "misbehaving" / "default" / "batch-0.json"
+    os.utime(
+        batch, (batch.stat().st_mtime + 86400,) * 2
+    )  # as if made while the clock was wrong: it is tried all the same
     assert fits(retry_failed=True) == 3
     assert fits(retry_failed=True) == 4
-    batch = misbehaving.results / "tiny" / "misbehaving" / "default" / "batch-0.json"
     misbehaving.fits("-n")
     assert batch.is_file()
     assert fits(retry_failed=False) == 4
+
+
+def test_damaged_results_are_noticed_by_the_next_run(project):
+    """Their batch file was there, so nothing was to be done."""
+    project.fits()
+    before = started(project)
+    record = project.seed_folder("tiny", "kmeans", "", 0) / "record.json"
+    labels = project.seed_folder("tiny", "random", "", 1) / "fit.npz"
+    record.write_text(record.read_text()[:100])
+    labels.write_bytes(labels.read_bytes()[:100])
+    project.fits()
+    after = started(project)
+    assert {path for path in before if before[path] != after[path]} == {record, labels.with_name("record.json")}
+    assert {project.record(row, seed)["status"] for row in ("random", "kmeans") for seed in (0, 1)} == {"ok"}
+    assert "Nothing to be done" in project.fits("--quiet", "rules")
 
 
 def test_skipped_fits_are_made_as_soon_as_their_framework_is_there(project, tmp_path, tensorflow):

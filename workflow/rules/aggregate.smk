@@ -122,3 +122,25 @@ rule across:
         tables=subpath(output[0], parent=True),
     shell:
         "python -m regimebench across --settings {params.settings:q} --tables {params.tables} > {log} 2>&1"
+
+
+# What the results of all data sets took to compute.
+rule cost:
+    input:
+        runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
+        code=jobs.code("spent.py"),
+    output:
+        multiext(f"{RESULTS}/tables/cost", ".md", ".tex", ".csv"),
+    log:
+        f"{RESULTS}/logs/cost.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/cost.jsonl"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=jobs.text(jobs.report_settings(PLAN)),
+        results=RESULTS,
+        stem=lambda wildcards, output: output[0].removesuffix(".md"),
+    shell:
+        "python -m regimebench cost --settings {params.settings:q} --results {params.results} --stem {params.stem}"
+        " > {log} 2>&1"

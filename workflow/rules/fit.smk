@@ -21,6 +21,7 @@ for method_id in PLAN.method_ids():
             mem_mb=need["mem_mb"],
             runtime=need["runtime"],
             gpu=need["gpu"],
+            gpu_percent=need["gpu_percent"],
         params:
             job=jobs.fit_job(PLAN, method_id),
         shell:
