@@ -6,8 +6,6 @@ ends, however it ends, and so that runs started independently of each other shar
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import re
 import subprocess
@@ -17,6 +15,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO
+
+from regimebench.locks import holder, lock
 
 POLL_SECONDS = 0.2
 REMIND_SECONDS = 60.0
@@ -112,26 +112,3 @@ def _take(places: list[tuple[str, Path]]) -> tuple[str, IO[str]] | None:
         if file is not None:
             return device, file
     return None
-
-
-def lock(path: Path) -> IO[str] | None:
-    """Return ``path`` open and locked, with this process's id in it; None if another process holds it."""
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    file.seek(0)
-    file.truncate()
-    file.write(json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
-    file.flush()
-    return file
-
-
-def holder(path: Path) -> dict[str, object]:
-    """Return what the holder of a lock file wrote into it, empty if nothing can be read."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}

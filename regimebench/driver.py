@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from regimebench import config, devices, jobs, registry
+from regimebench import config, devices, jobs, locks, registry
 from regimebench.config import Plan
 from regimebench.records import FAILED, InvalidRecord, read_batch, skipped_seeds
 from regimebench.registry import MethodSpec
@@ -210,7 +211,7 @@ def errors(results: Path, since: float) -> list[str]:
 
 
 def lock_results(results: Path) -> IO[str]:
-    """Hold ``results`` for this driver until the process ends, however it ends.
+    """Hold ``results`` for this driver until the process ends, however it ends, also on a shared file system.
 
     Returns
     -------
@@ -225,18 +226,19 @@ def lock_results(results: Path) -> IO[str]:
     path = results / ".driver.lock"
     try:
         results.mkdir(parents=True, exist_ok=True)
-        held = devices.lock(path)
+        held = locks.lock(path, shared=True)
     except OSError as error:
         raise CannotStart(
             f"Nothing was started. The folder {results}/ cannot be written ({error.strerror}). Mend that, or set "
             "another `results` folder in the configuration."
         ) from error
     if held is None:
-        owner = devices.holder(path)
         raise CannotStart(
-            f"The folder {results}/ is in use by another run (process {owner.get('pid', '?')}, since "
-            f"{owner.get('since', '?')}). Wait for it, stop it, or set another `results` folder in the configuration."
+            f"The folder {results}/ is in use by another run ({locks.owner(path)}). Wait for it, stop it, or set "
+            "another `results` folder in the configuration. (What a run on another machine held is free "
+            f"{locks.STALE_SECONDS:.0f} seconds after its end.)"
         )
+    atexit.register(locks.release, held)
     return held
 
 

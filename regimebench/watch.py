@@ -94,6 +94,7 @@ class Watch:
         self.worker.helper, self.worker.next_scan = guard, 0.0
         batch.hashes = {"plugin": plugin, "data": data}
         batch.keep_finished()
+        batch.give_up()
         if not batch.pending:
             self._dismiss()
             return
@@ -124,6 +125,7 @@ class Watch:
     def on_start(self, seeds: list[int]) -> None:
         """Begin the time of one seed, or of several trained together."""
         self.current = seeds
+        self.batch.attempts.begin(seeds)
         self._clock(self.job.deadline_seconds * len(seeds))
 
     def on_progress(self, text: str) -> None:
