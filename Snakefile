@@ -13,7 +13,7 @@ if not workflow.overwrite_configfiles:
 
 
 driver.prepare_environment()
-PLAN = driver.make_plan(config, workflow.configfiles)
+PLAN = driver.make_plan(config, workflow.configfiles, workflow.resource_settings.default_resources)
 RESULTS = PLAN.results.as_posix()
 RUN = driver.Run(workflow, PLAN)
 
@@ -29,6 +29,19 @@ rule all:
     input:
         f"{RESULTS}/report/index.html",
         [table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
+
+
+# What needs the network, or takes seconds, runs beside the driver and not on a cluster's nodes.
+localrules:
+    all,
+    data,
+    download,
+    preprocess,
+    preprocess_planted,
+    verify,
+    aggregate,
+    aggregate_planted,
+    report,
 
 
 include: "workflow/rules/download.smk"

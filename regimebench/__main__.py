@@ -42,6 +42,19 @@ def doctor(config: ConfigOption = Path("config/config.yaml")) -> None:
     raise typer.Exit(show(examine(config)))
 
 
+@app.command()
+def plan(
+    config: Annotated[Path, typer.Option("--configfile", "--config", help="Configuration file.")] = Path(
+        "config/config.yaml"
+    ),
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores of the run; all by default.")] = None,
+) -> None:
+    """Say what a run will take: jobs, hours, disk, and what is unknown."""
+    from regimebench.plan import show
+
+    raise typer.Exit(show(config, cores))
+
+
 @app.command(name="list")
 def list_plugins() -> None:
     """List methods with their variants, and data sets."""

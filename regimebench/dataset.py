@@ -165,6 +165,13 @@ class Dataset:
         """
         return []
 
+    def shape(self) -> tuple[int, int, int, int] | None:
+        """Return the shape (time, y, x, variable) that the cube will have, as far as the parameters tell it, else None.
+
+        For estimates before anything is fetched; nothing depends on its being exact.
+        """
+        return None
+
     def sources(self) -> list[Path]:
         """Return the local files this data set is made from, so that a changed file is prepared again."""
         return []

@@ -5,14 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from regimebench import config, devices, jobs, locks, registry
+from regimebench import batching, config, devices, jobs, locks, registry
 from regimebench.config import Plan
-from regimebench.records import FAILED, InvalidRecord, read_batch, skipped_seeds
+from regimebench.queues import Queue
+from regimebench.records import FAILED, InvalidRecord, intact, read_batch, skipped_seeds
 from regimebench.registry import MethodSpec
 from regimebench.schema import InvalidFile
 
@@ -33,8 +33,13 @@ def prepare_environment() -> None:
     os.environ["REGIMEBENCH_TTY"] = str(int(sys.stderr.isatty()))
 
 
-def make_plan(settings: Mapping[str, Any], files: Iterable[Any]) -> Plan:
+def make_plan(
+    settings: Mapping[str, Any], files: Iterable[Any], default_resources: Mapping[str, Any] | None = None
+) -> Plan:
     """Return the plan for Snakemake's configuration, which was read from ``files``.
+
+    On a cluster the profile's ``default_resources`` say what its queue allows, in jobs of the cluster too, to which
+    Snakemake hands them on.
 
     Raises
     ------
@@ -45,6 +50,8 @@ def make_plan(settings: Mapping[str, Any], files: Iterable[Any]) -> Plan:
     try:
         words = {"true": True, "false": False}  # Snakemake reads `--config key=true` as text
         plan = config.make_plan({k: words.get(v, v) if isinstance(v, str) else v for k, v in settings.items()}, where)
+        given = {name: value.raw for name, value in (default_resources or {}).items()}
+        plan = batching.arrange(plan, Queue.of(given), "seeds_per_job" in settings)
     except (InvalidFile, registry.UnknownPlugin) as error:
         raise CannotStart(f"Nothing was started. {error}") from error
     os.environ["REGIMEBENCH_RETRY_FAILED"] = "1" if plan.retry_failed else "0"
@@ -81,27 +88,34 @@ class Run:
     """
 
     def __init__(self, workflow: Any, plan: Plan) -> None:
-        self.workflow, self.plan, self.started = workflow, plan, time.time()
+        self.workflow, self.plan = workflow, plan
+        self.seen: set[Path] = set()  # batch files that were looked at
+        # What this run makes is known by comparison: by the time of a file, a clock that was set would tell lies.
+        self.before = stamps(self._told())
         self.held: IO[str] | None = None
-        # Waiting for a device must not hold cores: at most so many jobs that use one are started at a time.
-        if "gpu" not in workflow.global_resources:
+        # Waiting for a device must not hold cores: at most so many jobs that use one are started at a time. A queue
+        # counts its own.
+        if "gpu" not in workflow.global_resources and not plan.queue:
             workflow.register_resource("gpu", max(1, len(devices.available())))
 
     def start(self) -> None:
         """Take the results folder, look for missing data, and say what the user should know."""
         self._hold()
+        batching.keep(self.plan)
         jobs_to_run = self.workflow.dag.needrun_jobs()
         preflight(self.plan, sorted({job.wildcards.dataset for job in jobs_to_run if job.rule.name == "download"}))
         notes = framework_notes(self.plan, self._conda())
         notes += [] if self._conda() else environment_notes(self.plan)
+        notes += queue_notes(self.plan)
         if notes:
             print("\n".join(notes))
 
     def cube(self, method_id: str) -> Callable[[Any], str]:
         """Return the input function of a method's fits, which looks at the job's batch file first.
 
-        A batch file that lists skipped fits whose framework is there now, or, with ``retry_failed``, failed ones, is
-        removed with all that was made from it, so that it is made again; the records stay. It is the file, not a
+        A batch file that lists skipped fits whose framework is there now, results that are missing or damaged, or, with
+        ``retry_failed``, failed ones, is removed with all that was made from it, so that it is made again; the records
+        stay. Each is looked at once, before the first job. It is the file, not a
         parameter of the job, that says what is to be done: so retrying can be repeated, switching it off computes
         nothing again, and it works on results that were copied from elsewhere. Dry runs remove nothing.
         """
@@ -110,17 +124,19 @@ class Run:
         def cube(wildcards: Any) -> str:
             folder = self.plan.results / wildcards.dataset
             batch = folder / method_id / wildcards.variant / f"batch-{wildcards.number}.json"
-            if self._executes() and self._again(spec, batch):
-                self._hold()
-                self._forget(wildcards.dataset, batch)
+            if self._executes() and batch not in self.seen:
+                self.seen.add(batch)
+                if self._again(spec, batch):
+                    self._hold()
+                    self._forget(wildcards.dataset, batch)
             return (folder / "cube.nc").as_posix()
 
         return cube
 
     def _again(self, spec: MethodSpec, batch: Path) -> bool:
-        if not batch.is_file() or batch.stat().st_mtime >= self.started:
+        if not batch.is_file():
             return False
-        if self.plan.retry_failed and lists_failures(batch):
+        if not intact(batch) or (self.plan.retry_failed and lists_failures(batch)):
             return True
         return bool(skipped_seeds(batch)) and not lacks(spec, self._conda())
 
@@ -146,12 +162,25 @@ class Run:
     def finish(self) -> None:
         """Say where the results are, if this run made the page that shows them."""
         page = self.plan.results / "report" / "index.html"
-        if page.is_file() and page.stat().st_mtime >= self.started:
+        if page in self._changed():
             print(f"\nTables: {self.plan.results}/tables/   Report: {page}")
 
     def fail(self) -> None:
         """Say what went wrong."""
-        print("\n".join(["", "What went wrong:", *errors(self.plan.results, self.started)]))
+        print("\n".join(["", "What went wrong:", *errors(self._changed())]))
+
+    def _told(self) -> Iterable[Path]:
+        return [self.plan.results / "report" / "index.html", *(self.plan.results / "logs").glob("**/*.log")]
+
+    def _changed(self) -> list[Path]:
+        """Return the logs, and the page, that this run has written."""
+        return sorted(path for path, stamp in stamps(self._told()).items() if self.before.get(path) != stamp)
+
+
+def stamps(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """Return what distinguishes each file that is there from one written later: its number and its time."""
+    found = ((path, path.stat()) for path in paths if path.is_file())
+    return {path: (state.st_ino, state.st_mtime_ns) for path, state in found}
 
 
 def lists_failures(batch: Path) -> bool:
@@ -194,17 +223,32 @@ def environment_notes(plan: Plan) -> list[str]:
     ]
 
 
-def errors(results: Path, since: float) -> list[str]:
-    """Return what each failed job's log says, for logs written after ``since`` (seconds since the epoch).
+def queue_notes(plan: Plan) -> list[str]:
+    """Return what to say about fits that get less time than their method declares."""
+    cut = [name for name, entry in plan.methods.items() if plan.deadline_minutes(entry) < _declared(entry)]
+    if not cut:
+        return []
+    return [
+        f"Note: the queue's limit of {plan.queue.minutes} minutes leaves {plan.queue.fit_minutes} for a fit, which is "
+        f"less than the deadline of {', '.join(cut)}: a fit that needs longer will be recorded as a timeout."
+    ]
+
+
+def _declared(entry: config.MethodEntry) -> float:
+    return entry.spec.resources["deadline_minutes"]
+
+
+def errors(logs: Iterable[Path]) -> list[str]:
+    """Return what the log of each failed job says.
 
     A stage reports what its user can act on as a line that begins with ``Error:``; anything else ends in a traceback,
     of which the last line is given.
     """
     found = []
-    for path in sorted((results / "logs").glob("**/*.log")):
+    for path in logs:
         lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
         failed = any(line.startswith(("Error:", "Traceback")) for line in lines)
-        if failed and path.stat().st_mtime >= since:
+        if failed:
             first = next((n for n, line in enumerate(lines) if line.startswith("Error:")), len(lines) - 1)
             found.append(f"{path}:\n  " + "\n  ".join(lines[first:]))
     return found

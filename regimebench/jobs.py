@@ -10,10 +10,11 @@ from typing import Any
 from regimebench import devices
 from regimebench.config import DatasetEntry, Plan
 from regimebench.files import files_below
+from regimebench.queues import MARGIN_MINUTES
 from regimebench.records import row_folder, sha256_json
 from regimebench.sources import ROOT, closure
 
-MARGIN_MINUTES = 10  # start of the worker, reading the cube and writing records
+MARGIN_MIB = 512  # of the supervisor and of Snakemake's job on a cluster, beside the worker
 DEFAULT_ENVIRONMENT = "../../environment.yml"
 
 
@@ -50,13 +51,19 @@ def resources(plan: Plan, method_id: str) -> dict[str, int]:
     """
     entries = plan.entries(method_id)
     declared = [entry.spec.resources for entry in entries]
-    minutes = max(e.spec.resources["deadline_minutes"] * min(e.seeds_per_job, len(e.seeds)) for e in entries)
+    minutes = max(plan.deadline_minutes(e) * min(e.seeds_per_job, len(e.seeds)) for e in entries)
+    gpus = plan.queue.has_gpus if plan.queue else bool(devices.available())
     return {
         "threads": 1 if plan.budget == "smoke" else max(each["threads"] for each in declared),
-        "mem_mb": max(each["memory_mib"] for each in declared),
+        "mem_mb": max(each["memory_mib"] for each in declared) + (MARGIN_MIB if plan.queue else 0),
         "runtime": int(minutes) + MARGIN_MINUTES,
-        "gpu": int(entries[0].spec.device == "gpu" and bool(devices.available())),
+        "gpu": int(entries[0].spec.device == "gpu" and gpus),
     }
+
+
+def gpu_resources(plan: Plan, method_id: str) -> dict[str, str]:
+    """Return what the jobs of a plugin ask a cluster for besides a GPU, which they use: its model, a partition."""
+    return plan.queue.gpu_resources() if plan.queue and resources(plan, method_id)["gpu"] else {}
 
 
 def code(module: str) -> list[str]:

@@ -182,6 +182,24 @@ def read_batch(path: Path) -> list[dict[str, Any]]:
     return [load(path.parent / name) for name in listed]
 
 
+def intact(path: Path) -> bool:
+    """Return whether every result that a batch file lists is there as it was when the file was written."""
+    try:
+        batch = json.loads(path.read_text(encoding="utf-8"))
+        for name, digest in zip(batch["records"], batch["sha256"], strict=True):
+            record = path.parent / name
+            if sha256_file(record) != digest or not _fit_intact(record):
+                return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def _fit_intact(record: Path) -> bool:
+    expected = json.loads(record.read_text(encoding="utf-8"))["hashes"]["fit"]
+    return expected is None or sha256_file(record.with_name(FIT)) == expected
+
+
 def status_summary(records: Iterable[Mapping[str, Any]]) -> str:
     """Return how many fits are ok and why the others are not, such as ``18/20 ok (1 timeout, 1 error)``."""
     counts = Counter(record["status"] for record in records)

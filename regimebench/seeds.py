@@ -34,6 +34,10 @@ RANDOM_STATES = (
 )
 
 
+class NotStored(Exception):
+    """The arrays of a fit could not be written, which is not the method's fault; the message says why."""
+
+
 def reseed(seed: int) -> None:
     """Set every global random state from ``seed``, so that no seed depends on what ran before it."""
     for module, function in RANDOM_STATES:
@@ -166,7 +170,11 @@ class Seeds:
         groups = [seeds] if together else [[seed] for seed in seeds]
         while groups:
             group = groups.pop(0)
-            rest = self._fit(group)
+            try:
+                rest = self._fit(group)
+            except NotStored as error:
+                self.send("unstored", message=str(error))
+                return
             groups = [[seed] for seed in rest] + groups
 
     def _fit(self, group: list[int]) -> list[int]:
@@ -176,6 +184,8 @@ class Seeds:
         meter = Meter()
         try:
             self._consume(group, meter, outcomes)
+        except NotStored:
+            raise
         except BaseException as error:
             traceback.print_exc()
             if len(group) == 1:
@@ -226,7 +236,10 @@ class Seeds:
         found = int(np.count_nonzero(sizes))
         facts = {"clusters_found": found, "n_clusters": n_clusters, "epochs": plain["epochs"] or 0}
         message = collapse({**diagnostics, **facts})
-        stored, digest = _store(records.seed_folder(Path(self.job["out"]), seed), arrays)
+        try:
+            stored, digest = _store(records.seed_folder(Path(self.job["out"]), seed), arrays)
+        except OSError as error:
+            raise NotStored(str(error)) from error
         return {
             "status": "degenerate" if message else "ok",
             "message": message,
@@ -273,9 +286,13 @@ def _store(folder: Path, arrays: dict[str, np.ndarray]) -> tuple[str, str]:
     """Write the arrays under a temporary name, which the supervisor changes; return the name and the SHA-256."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f".{records.FIT}.{os.getpid()}.tmp"
-    with open(path, "w+b") as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-        file.seek(0)
-        return path.name, hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open(path, "w+b") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            return path.name, hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise

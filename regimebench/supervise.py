@@ -32,6 +32,7 @@ RESULTS = (
     "reconstruction_rmse",
     "diagnostics",
 )
+NO_START = {"startup_seconds": 0.0, "startup_cpu_seconds": 0.0}
 LIMIT_HIT = {"timeout": "deadline_seconds", "oom": "memory_mib"}
 
 
@@ -66,6 +67,7 @@ class Batch:
         self.modules: list[str] = []
         self.attempts = Attempts(Path(job.batch))
         self.prepared, self.together = False, not self.attempts.alone()
+        self.startup: dict[str, float] = NO_START  # of the running worker, until a record has it
         self.device, self.visible = "cpu", ""
         self.log = BoundedLog(Path(job.batch).with_suffix(".log"))
         stack.callback(self.log.close)
@@ -191,6 +193,7 @@ class Batch:
             "n_clusters": job.n_clusters,
             "labels": records.FIT if stored else None,
             **{name: outcome.get(name) for name in (*RESULTS, *COSTS)},
+            **self.startup,
             "seeds_together": outcome.get("seeds_together", 1),
             "parameters": job.parameters,
             "device": self.device,
@@ -213,6 +216,7 @@ class Batch:
         for stale in [*out.glob(f".{records.FIT}.*.tmp"), *([] if stored else out.glob(records.FIT))]:
             stale.unlink(missing_ok=True)
         self.records[seed] = record
+        self.startup = NO_START  # the first seed of a worker bears its start, so that sums are right
         self.pending.remove(seed)
         self._announce(record)
 

@@ -29,6 +29,7 @@ class Watch:
     def __init__(self, batch: Batch, worker: WorkerProcess) -> None:
         self.batch, self.worker, self.job = batch, worker, batch.job
         self.ready = self.over = False
+        self.starting = 0.0
         self.current: list[int] = []  # the seeds being fitted; more than one if a method trains them together
         self.largest_mib, self.shared = 0.0, False
         self.progress, self.told = "", time.monotonic()
@@ -91,6 +92,7 @@ class Watch:
     def on_hello(self, guard: int, gpu: bool, lacks: str | None, plugin: str, data: str) -> None:
         """Answer with the seeds that are left, and with the device, unless the method's framework is missing."""
         batch = self.batch
+        self.starting = time.monotonic() - self.begun
         self.worker.helper, self.worker.next_scan = guard, 0.0
         batch.hashes = {"plugin": plugin, "data": data}
         batch.keep_finished()
@@ -116,9 +118,15 @@ class Watch:
         self.batch.settle_unstarted({"status": status, "message": message}, self.started)
         self._dismiss()
 
-    def on_ready(self, modules: list[str]) -> None:
+    def on_unstored(self, message: str) -> None:
+        """End the batch as where a record cannot be written: nothing is said about the method."""
+        raise OSError(message)
+
+    def on_ready(self, modules: list[str], cpu_seconds: float) -> None:
         """Begin the first seed's time."""
         self.ready, self.batch.modules = True, modules
+        wall = self.starting + time.monotonic() - self.begun  # without the wait for a device
+        self.batch.startup = {"startup_seconds": round(wall, 3), "startup_cpu_seconds": cpu_seconds}
         versions(modules)  # looked up now, while the worker fits; remembered for the records
         self._clock(self.job.deadline_seconds)
 

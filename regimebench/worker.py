@@ -154,7 +154,7 @@ def _run(job: dict[str, Any], events: Events, request: Callable[[], str], guard:
         events.send("failed", status=status, message=f"the worker could not start: {message}")
         return 1
     gc.freeze()  # what is loaded now stays, so that collecting between seeds is quick
-    events.send("ready", modules=provenance.loaded_modules())
+    events.send("ready", modules=provenance.loaded_modules(), cpu_seconds=round(time.process_time(), 3))
     Seeds(job, spec, plugin, cube, order, events.send, lambda: progress_reporter(events)).run()
     return 0
 

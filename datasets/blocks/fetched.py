@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from regimebench.dataset import DataError, Dataset
 def first_and_last(year: int | Sequence[int]) -> tuple[int, int]:
     """Return the first and the last year of a parameter that is a year or the two of them."""
     return (year, year) if isinstance(year, int) else (year[0], year[1])
+
+
+def days_of(year: int | Sequence[int]) -> int:
+    """Return the number of days of a parameter that is a year or the first and the last year."""
+    first, last = first_and_last(year)
+    return (date(last + 1, 1, 1) - date(first, 1, 1)).days
 
 
 class Fetched(Dataset):

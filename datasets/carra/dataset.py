@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.blocks.copernicus import LICENCE, attribution
-from datasets.blocks.fetched import Fetched, first_and_last
+from datasets.blocks.fetched import Fetched, days_of, first_and_last
 from datasets.blocks.parts import missing
 from datasets.carra import plan
 
@@ -28,6 +28,12 @@ class Plugin(Fetched):
     def setting_problems(self) -> list[str]:
         """Return what is wrong with the parameters, one sentence each."""
         return plan.problems(self.params)
+
+    def shape(self) -> tuple[int, int, int, int]:
+        """Return the shape (time, y, x, variable) that the cube will have."""
+        domain, margin, block = (self.params[key] for key in ("domain", "margin", "block"))
+        rows, columns = ((side - 2 * margin) // block for side in (plan.DOMAINS[domain], plan.LONGER[domain]))
+        return days_of(self.params["year"]), rows, columns, len(self.params["variables"])
 
     def parts(self) -> list[Part]:
         """Return one part for each variable and month."""

@@ -13,6 +13,7 @@ from datasets.carra.winds import CHOICES, COMPONENTS
 
 SOURCE = "reanalysis-carra-means"
 DOMAINS = {"west_domain": 1069, "east_domain": 789}  # cells along the shorter side (CARRA data user guide)
+LONGER = {"west_domain": 1269, "east_domain": 989}
 FIRST_YEAR = 1991  # of the daily and monthly means
 
 Group = tuple[str, ...]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.blocks.copernicus import LICENCE, attribution
-from datasets.blocks.fetched import Fetched, first_and_last
-from datasets.era5.plan import COLLECTIONS, ends_with_next_day, plan
+from datasets.blocks.fetched import Fetched, days_of, first_and_last
+from datasets.era5.plan import COLLECTIONS, STEP, ends_with_next_day, plan
 from datasets.era5.settings import setting_problems
 from datasets.era5.variables import VARIABLES
 
@@ -33,6 +33,12 @@ class Plugin(Fetched):
     def setting_problems(self) -> list[str]:
         """Return what is wrong with the parameters, one sentence each."""
         return setting_problems(self.params)
+
+    def shape(self) -> tuple[int, int, int, int]:
+        """Return the shape (time, lat, lon, variable) that the cube will have."""
+        north, west, south, east = self.params["area"]
+        rows, columns = round((north - south) / STEP) + 1, round((east - west) / STEP) + 1
+        return days_of(self.params["year"]), rows, columns, len(self.params["variables"])
 
     def parts(self) -> list[Part]:
         """Return one part for each period and group of variables."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datasets.blocks.fetched import Fetched, first_and_last
+from datasets.blocks.fetched import Fetched, days_of, first_and_last
 from datasets.ncar.plan import levels_of, names_of, plan
 from datasets.ncar.settings import setting_problems
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from datasets.blocks.parts import Part
 
+STEP = 2.5  # degrees between cells
 TITLE = "NCEP-NCAR Reanalysis 1, daily means"
 LICENCE = "public domain; NOAA PSL asks to be named"
 ATTRIBUTION = (
@@ -31,6 +32,13 @@ class Plugin(Fetched):
     def setting_problems(self) -> list[str]:
         """Return what is wrong with the parameters, one sentence each."""
         return setting_problems(self.params)
+
+    def shape(self) -> tuple[int, int, int, int]:
+        """Return the shape (time, lat, lon, variable) that the cube will have."""
+        north, west, south, east = self.params["box"] or (90, 0, -90, 357.5)
+        sides = (round(abs(north - south) / STEP) + 1, round((east - west) % 360 / STEP) + 1)
+        rows, columns = (side // self.params["coarsen"] for side in sides)
+        return days_of(self.params["year"]), rows, columns, sum(map(len, levels_of(self.params).values()))
 
     def parts(self) -> list[Part]:
         """Return one part for each file name and year."""

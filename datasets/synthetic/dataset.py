@@ -32,6 +32,11 @@ class Plugin(Dataset):
         """Return what is wrong with the parameters, one sentence each."""
         return setting_problems(self.params)
 
+    def shape(self) -> tuple[int, int, int, int]:
+        """Return the shape (time, lat, lon, variable) of the cube."""
+        days, rows, columns, variables = (self.params[key] for key in ("n_days", "height", "width", "n_variables"))
+        return days, rows, columns, variables
+
     @cached_property
     def planting(self) -> Planting:
         """The planted data set.

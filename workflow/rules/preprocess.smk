@@ -27,3 +27,9 @@ use rule preprocess as preprocess_planted with:
         truth=f"{RESULTS}/truth/{{dataset}}.csv",
     wildcard_constraints:
         dataset=jobs.pattern(PLAN.planted()),
+
+
+# Everything that comes before the fits, for a head node whose compute nodes have no network.
+rule data:
+    input:
+        expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=PLAN.datasets),
