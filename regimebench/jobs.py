@@ -61,9 +61,15 @@ def resources(plan: Plan, method_id: str) -> dict[str, int]:
     }
 
 
-def gpu_resources(plan: Plan, method_id: str) -> dict[str, str]:
-    """Return what the jobs of a plugin ask a cluster for besides a GPU, which they use: its model, a partition."""
-    return plan.queue.gpu_resources() if plan.queue and resources(plan, method_id)["gpu"] else {}
+def gpu_resources(plan: Plan, method_id: str) -> dict[str, int | str]:
+    """Return what the jobs of a plugin ask for to use a GPU: one, and from a cluster its model and a partition.
+
+    A job without a GPU says nothing of GPUs to a cluster: Kubernetes would send it to a node with some, for none.
+    """
+    number = resources(plan, method_id)["gpu"]
+    if plan.queue is None:
+        return {"gpu": number}
+    return {"gpu": number, **plan.queue.gpu_resources()} if number else {}
 
 
 def code(module: str) -> list[str]:

@@ -21,7 +21,6 @@ for method_id in PLAN.method_ids():
             **jobs.gpu_resources(PLAN, method_id),
             mem_mb=need["mem_mb"],
             runtime=need["runtime"],
-            gpu=need["gpu"],
         params:
             job=jobs.fit_job(PLAN, method_id),
         shell:
