@@ -26,12 +26,14 @@ def available(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Return the devices this process may use, as ``CUDA_VISIBLE_DEVICES`` would name them.
 
     ``REGIMEBENCH_DEVICES`` decides if it is set, then ``CUDA_VISIBLE_DEVICES``, then what ``nvidia-smi`` lists. An
-    empty text means none.
+    empty text means none. A job of Slurm that was given no device has none.
     """
     for name in ("REGIMEBENCH_DEVICES", "CUDA_VISIBLE_DEVICES"):
         if name in environ:
             parts = [part.strip() for part in environ[name].split(",")]
             return [] if parts[0] in ("", "-1") else [part for part in parts if part]
+    if "SLURM_JOB_ID" in environ:  # the devices of the node are there to see, and others' to use
+        return []
     return list(_listed(environ.get("PATH", os.defpath)))
 
 
