@@ -56,7 +56,7 @@ test: setup ## Run the tests, on all cores
 test-slurm: slurm ## Start a real Slurm on this machine (root, Debian or Ubuntu), test the profile on it, stop it (10 minutes)
 	@test "$$(id -u)" = 0 || { echo "No Slurm was started: its daemons are started by root only; run as root or in a container"; exit 1; }
 	@command -v slurmctld slurmd munged >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq slurm-wlm munge >/dev/null; }
-	$(BIN)/python -m pytest tests/slurm -q
+	$(BIN)/python -m pytest tests/slurm -q -n 4 --dist worksteal
 
 lint: setup ## Check style and workflow
 	$(BIN)/ruff check .

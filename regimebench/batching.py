@@ -21,7 +21,7 @@ from regimebench.plan import size_of
 from regimebench.queues import Queue
 
 SHARE = 0.05  # of the time of its fits that a job's start-up should not exceed
-SCHEDULED_SECONDS = 15.0  # start of a scheduler's job before its worker's: Snakemake twice (measured: docs/slurm.md)
+SCHEDULED_SECONDS = 15.0  # before a scheduler's job starts its worker: Snakemake twice, 4 to 5 s each (docs/run.md)
 LEAST_SECONDS = 0.01
 FILE = "queue.json"
 

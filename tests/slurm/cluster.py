@@ -47,7 +47,7 @@ KillWait=5
 MinJobAge=3600
 GresTypes=gpu
 SlurmdParameters=config_overrides
-NodeName={node} NodeAddr=127.0.0.1 CPUs=4 RealMemory={memory} Gres=gpu:fake:2
+NodeName={node} NodeAddr=127.0.0.1 CPUs=8 RealMemory={memory} Gres=gpu:fake:2
 PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
 PartitionName=gpus Nodes=ALL MaxTime=60 State=UP
 """
@@ -72,8 +72,16 @@ def _running(name: str) -> bool:
     return subprocess.run(["pgrep", "-x", name], capture_output=True).returncode == 0
 
 
+def _ended(pid: int) -> bool:
+    """Say whether a process has ended; nobody may be there to take its last word."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 class Cluster:
-    """One node with four CPUs, on paper, and two GPUs that do not exist.
+    """One node with eight CPUs, on paper, so that tests can wait side by side, and two GPUs that do not exist.
 
     Parameters
     ----------
@@ -118,7 +126,7 @@ class Cluster:
     def stop(self) -> None:
         """Cancel what is left, end the daemons, and remove the configuration."""
         subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=60)
-        for name in ("slurmd", "slurmctld", "munge"):
+        for name in ("slurmd", "slurmctld", "munge"):  # their files: NAME.pid
             self._end(name, signal.SIGTERM)
         for name in ("slurm.conf", "gres.conf"):
             (FOLDER / name).unlink(missing_ok=True)
@@ -129,22 +137,19 @@ class Cluster:
             os.kill(pid, number)
         except (OSError, ValueError):
             return
-        self.wait_for(lambda: not Path(f"/proc/{pid}").exists(), f"{name} to end")
+        self.wait_for(lambda: _ended(pid), f"{name} to end")
 
     @staticmethod
     def ask(*command: str) -> str:
         """Return what a command of Slurm prints; nothing while the controller does not answer."""
         return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
 
-    def jobs(self, rule: str) -> list[tuple[str, str]]:
-        """Return number and state of the jobs of one rule, ended ones included."""
+    def jobs(self, rule: str, dataset: str) -> list[tuple[str, str]]:
+        """Return number and state of the jobs of one rule for one data set, ended ones included."""
         lines = self.ask("squeue", "--noheader", "--states=all", "--format=%i|%T|%k").splitlines()
         found = [line.strip().split("|", 2) for line in lines if line.count("|") >= 2]
-        return [(number, state) for number, state, comment in found if comment.startswith(f"rule_{rule}")]
-
-    def forget(self) -> set[str]:
-        """Return the numbers of all jobs so far, for a test to leave out."""
-        return set(self.ask("squeue", "--noheader", "--states=all", "--format=%i").split())
+        start = f"rule_{rule}", f"_wildcards_{dataset}"
+        return [(n, state) for n, state, comment in found if comment.startswith(start[0]) and start[1] in comment]
 
     @staticmethod
     def wait_for(condition, what: str, seconds: float = PATIENCE) -> None:

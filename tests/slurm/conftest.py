@@ -1,9 +1,14 @@
-"""One Slurm for all tests of this folder, and runs of the workflow on it, as a user of a cluster would start them."""
+"""One Slurm for all tests of this folder, and runs of the workflow on it, as a user of a cluster would start them.
+
+The tests wait more than they work, so several run side by side (pytest-xdist) on the one cluster, which the process
+that shares them out starts and stops.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,26 +31,38 @@ FILLED = [
 ]
 
 
-@pytest.fixture(scope="session")
-def cluster():
+CLUSTER = "REGIMEBENCH_TEST_CLUSTER"  # the folder of the cluster that is running, for the processes that run tests
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
     reason = reason_to_refuse()
     if reason:
         pytest.exit(f"No Slurm was started: {reason}.", returncode=1)
-    with tempfile.TemporaryDirectory(prefix="regimebench-slurm-") as folder:
-        os.chmod(folder, 0o755)
-        made = Cluster(Path(folder))
-        try:
-            made.start()
-            yield made
-        finally:
-            made.stop()
+    folder = tempfile.mkdtemp(prefix="regimebench-slurm-")
+    os.chmod(folder, 0o755)
+    os.environ[CLUSTER] = folder
+    Cluster(Path(folder)).start()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput") and CLUSTER in os.environ:
+        folder = os.environ.pop(CLUSTER)
+        Cluster(Path(folder)).stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster(Path(os.environ[CLUSTER]))
 
 
 class Run:
     """One configuration in a folder of its own, run through ``profiles/slurm``."""
 
     def __init__(self, folder: Path, cluster: Cluster) -> None:
-        self.folder, self.cluster, self.before = folder, cluster, cluster.forget()
+        self.folder, self.cluster, self.row = folder, cluster, folder.name.partition("_")[2][:20].strip("_0123456789")
         self.driver: subprocess.Popen | None = None
         self.results, self.counter = folder / "results", folder / "fits"
         self.environment = {**os.environ, "REGIMEBENCH_PLUGINS": str(PLUGINS), "REGIMEBENCH_DEVICES": ""}
@@ -54,7 +71,7 @@ class Run:
             "budget": "smoke",
             "n_clusters": 3,
             "seeds": 3,
-            "datasets": {"tiny": {"plugin": "synthetic", "params": TINY}},
+            "datasets": {self.row: {"plugin": "synthetic", "params": TINY}},
         }
 
     def misbehaves(self, how: str = "raises", bad: tuple[int, ...] = (), pause: float = 0.0) -> None:
@@ -62,13 +79,13 @@ class Run:
         chosen = {"how": how, "bad_seeds": list(bad), "pause": pause, "counter": str(self.counter)}
         self.config["methods"] = [{"misbehaving": chosen}]
 
-    def begin(self, *arguments: str, target: str = "tables/tiny.standard.md") -> subprocess.Popen:
+    def begin(self, *arguments: str, target: str | None = None) -> subprocess.Popen:
         """Start a driver for the tables."""
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(self.config, sort_keys=False))
         command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", "--configfile", str(path)]
         self.log = open(self.folder / "driver.log", "a")  # noqa: SIM115 - as long as the driver
-        targets = [str(self.results / target)] if target else []
+        targets = [str(self.results / (target or f"tables/{self.row}.standard.md"))]
         self.driver = subprocess.Popen(
             [*command, *FILLED, *arguments, "--", *targets], cwd=ROOT, env=self.environment, stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -90,12 +107,13 @@ class Run:
         assert code == 0, (self.folder / "driver.log").read_text()[-6000:]
 
     def jobs(self, rule: str = "fit_misbehaving") -> dict[str, str]:
-        """Return number -> state of this run's jobs of a rule."""
-        return {number: state for number, state in self.cluster.jobs(rule) if number not in self.before}
+        """Return number -> state of this run's jobs of a rule, in their order."""
+        found = {int(number): state for number, state in self.cluster.jobs(rule, self.row)}
+        return {str(number): found[number] for number in sorted(found)}
 
     def finished(self) -> dict[Path, bytes]:
         """Return the records that are there."""
-        return {path: path.read_bytes() for path in self.results.glob("tiny/misbehaving/*/seed-*/record.json")}
+        return {path: path.read_bytes() for path in self.results.glob(f"{self.row}/misbehaving/*/seed-*/record.json")}
 
     def status(self) -> dict[int, str]:
         """Return seed -> status."""
@@ -108,7 +126,7 @@ class Run:
         return dict(sorted(Counter(int(line.split()[0]) for line in lines).items()))
 
     def table(self) -> str:
-        return (self.results / "tables" / "tiny.standard.md").read_text()
+        return (self.results / "tables" / f"{self.row}.standard.md").read_text()
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """What happens to jobs on a real cluster, and that no finished seed is lost or computed twice for it."""
 
 import json
+import os
 import re
 
 import pytest
+
+SLOWNESS = int(os.environ.get("REGIMEBENCH_TEST_SLOWNESS", 1))  # of a machine on which a job's start takes minutes
 
 
 @pytest.fixture
@@ -105,14 +108,14 @@ def test_job_killed_by_slurm_for_memory(run, cluster, noted):
     assert len(states) == 3
     assert states[-1] == "COMPLETED"
     assert set(states[:2]) <= {"CANCELLED", "FAILED", "OUT_OF_MEMORY"}
-    record = json.loads((run.results / "tiny/misbehaving/default/seed-0001/record.json").read_text())
+    record = json.loads((run.results / run.row / "misbehaving/default/seed-0001/record.json").read_text())
     assert record["message"].startswith("2 jobs ended while this seed was fitted (Slurm job ")
     noted("killed by Slurm for memory", before, twice=[1], row="2/3 ok (1 killed)")
 
 
 def test_job_killed_by_its_time_limit(run, cluster, noted):
-    run.misbehaves(pause=27)
-    driver = run.begin("--set-resources", "fit_misbehaving:runtime=1")
+    run.misbehaves(pause=27 * SLOWNESS)
+    driver = run.begin("--set-resources", f"fit_misbehaving:runtime={SLOWNESS}")
     cluster.wait_for(lambda: "TIMEOUT" in run.jobs().values(), "the time limit")
     before = run.finished()
     assert before

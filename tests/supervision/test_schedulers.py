@@ -1,5 +1,6 @@
 """Batches that a scheduler runs: other batch sizes, jobs that are killed whole, jobs that wait for one another."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.supervision.test_stops import start
 def killed(job, number, seed):
     """Run a batch as a job of Slurm that is killed while it fits a seed."""
     process, mark = start(job, SLURM_JOB_ID=str(number))
-    wait_for(lambda: fits(job).get(seed, 0) >= number, f"seed {seed} to start")
+    wait_for(lambda: noted(job, number, seed), f"seed {seed} to start")
     process.kill()
     process.communicate(timeout=PATIENCE)
     wait_for(lambda: carrying(mark) == [], "the worker to end")
@@ -27,6 +28,12 @@ def scheduled(monkeypatch):
 
 def note(job):
     return Path(job["batch"]).parent / ".batch-0.attempt.json"
+
+
+def noted(job, number, seed):
+    """Say whether the note says that a job is at a seed, and the seed has begun."""
+    found = json.loads(note(job).read_text()) if note(job).exists() else {"seeds": [], "jobs": [""]}
+    return found["seeds"] == [seed] and found["jobs"][-1] == f"Slurm job {number}" and fits(job).get(seed)
 
 
 def test_other_batch_sizes_lose_no_finished_seed_and_compute_none_again(described):
@@ -58,11 +65,10 @@ def test_a_seed_at_which_jobs_end_is_recorded_and_the_others_get_their_turn(desc
 
 
 def test_a_job_that_is_stopped_and_not_killed_counts_only_at_its_time_limit(described, scheduled):
-    for limit, counted in ((600.0, False), (0.001, True)):
+    for number, (limit, counted) in enumerate([(600.0, False), (0.001, True)]):
         job = described("hangs", bad=(1,), limit_minutes=limit)
-        before = fits(job).get(1, 0)
-        process, _ = start(job, SLURM_JOB_ID="3")
-        wait_for(lambda job=job, before=before: fits(job).get(1, 0) > before, "the second seed to start")
+        process, _ = start(job, SLURM_JOB_ID=str(number))
+        wait_for(lambda job=job, number=number: noted(job, number, 1), "the second seed to start")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
         assert process.returncode == 128 + signal.SIGTERM
