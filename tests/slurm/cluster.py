@@ -47,7 +47,7 @@ KillWait=5
 MinJobAge=3600
 GresTypes=gpu
 SlurmdParameters=config_overrides
-NodeName={node} NodeAddr=127.0.0.1 CPUs=8 RealMemory={memory} Gres=gpu:fake:2
+NodeName={node} NodeAddr=127.0.0.1 CPUs=8 RealMemory=65536 Gres=gpu:fake:2
 PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
 PartitionName=gpus Nodes=ALL MaxTime=60 State=UP
 """
@@ -81,7 +81,7 @@ def _ended(pid: int) -> bool:
 
 
 class Cluster:
-    """One node with eight CPUs, on paper, so that tests can wait side by side, and two GPUs that do not exist.
+    """One node with eight CPUs and 64 GiB on paper, so that jobs wait side by side, and two GPUs that do not exist.
 
     Parameters
     ----------
@@ -102,9 +102,7 @@ class Cluster:
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
         FOLDER.mkdir(exist_ok=True)
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 * 9 // 10
-        values = {"mark": MARK, "node": NODE, "folder": self.folder, "memory": memory}
-        (FOLDER / "slurm.conf").write_text(CONFIGURATION.format(**values))
+        (FOLDER / "slurm.conf").write_text(CONFIGURATION.format(mark=MARK, node=NODE, folder=self.folder))
         (FOLDER / "gres.conf").write_text(f"{MARK}\nName=gpu Type=fake File={self.folder}/gpu[0-1]\n")
         # The folder of the socket must be open to others, the key to nobody.
         subprocess.run(

@@ -24,10 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "tests" / "plugins"
 TINY = {"family": "subspaces", "n_days": 40, "height": 6, "width": 6, "n_variables": 2, "n_clusters": 3}
 # What a user fills in, and what a small cluster without accounting needs besides.
-FILLED = [
-    *("--default-resources", "slurm_account=test", "slurm_partition=main", "gpu_type=none", "queue_minutes=60"),
-    *("runtime=10", "mem_mb=2000", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks"),
-    *("3", "--latency-wait", "15"),
+FILLED = {"slurm_account": "test", "slurm_partition": "main", "gpu_type": "none", "queue_minutes": 60}
+QUICK = [
+    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "15")
 ]
 
 
@@ -64,6 +63,7 @@ class Run:
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         self.folder, self.cluster, self.row = folder, cluster, folder.name.partition("_")[2][:20].strip("_0123456789")
         self.driver: subprocess.Popen | None = None
+        self.filled = dict(FILLED)
         self.results, self.counter = folder / "results", folder / "fits"
         self.environment = {**os.environ, "REGIMEBENCH_PLUGINS": str(PLUGINS), "REGIMEBENCH_DEVICES": ""}
         self.config = {
@@ -79,17 +79,24 @@ class Run:
         chosen = {"how": how, "bad_seeds": list(bad), "pause": pause, "counter": str(self.counter)}
         self.config["methods"] = [{"misbehaving": chosen}]
 
-    def begin(self, *arguments: str, target: str | None = None) -> subprocess.Popen:
-        """Start a driver for the tables."""
+    def write(self) -> Path:
+        """Write the configuration and return its file."""
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(self.config, sort_keys=False))
-        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", "--configfile", str(path)]
+        return path
+
+    def begin(self, *arguments: str, target: str | None = None, more: str | None = None) -> subprocess.Popen:
+        """Start a driver for the tables."""
+        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
+        if "--configfile" not in arguments:
+            command += ["--configfile", str(self.write())]
+        resources = [f"{name}={value}" for name, value in {**self.filled, "runtime": 10, "mem_mb": 2000}.items()]
         self.log = open(self.folder / "driver.log", "a")  # noqa: SIM115 - as long as the driver
-        targets = [str(self.results / (target or f"tables/{self.row}.standard.md"))]
-        self.driver = subprocess.Popen(
-            [*command, *FILLED, *arguments, "--", *targets], cwd=ROOT, env=self.environment, stdout=self.log,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        wanted = [target or f"tables/{self.row}.standard.md", *([more] if more else [])]
+        targets = [str(self.results / each) for each in wanted]
+        command += [*QUICK, *arguments, "--default-resources", *resources, "--", *targets]
+        output = {"stdout": self.log, "stderr": subprocess.STDOUT}
+        self.driver = subprocess.Popen(command, cwd=ROOT, env=self.environment, **output)
         return self.driver
 
     def close(self) -> None:
