@@ -83,7 +83,8 @@ def test_driver_killed_and_started_again(run, cluster, noted):
     driver.wait()
     run.end(run.begin())
     assert run.starts() == {0: 1, 1: 1, 2: 1}
-    assert list(run.jobs().values()) == ["COMPLETED", "COMPLETED"]
+    # The second driver submits the batch again, unless the first one's job has ended before it looks.
+    assert set(run.jobs().values()) == {"COMPLETED"}
     noted("driver killed and started again", before)
 
 
