@@ -11,11 +11,11 @@ NEED_GIB := 8
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test lint paper planted setup tensorflow lock format clean
+.PHONY: demo data test test-slurm lint paper planted setup tensorflow slurm kubernetes lock format clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.ready ## Create .venv from the lock file
 
@@ -35,12 +35,28 @@ $(VENV)/.tensorflow: requirements-tensorflow.lock $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -r requirements-tensorflow.lock
 	@touch $@
 
+slurm: setup $(VENV)/.slurm ## Add what submits to a Slurm cluster to .venv
+
+kubernetes: setup $(VENV)/.kubernetes ## Add what submits to a Kubernetes cluster to .venv
+
+$(VENV)/.slurm $(VENV)/.kubernetes: $(VENV)/.%: requirements-%.lock $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c requirements.lock -r requirements-$*.lock
+	@touch $@
+
+data: setup ## Fetch and prepare the data of a configuration (CONFIG=config/config.yaml) where there is a network
+	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) data
+
 demo: setup ## Run every plugin on a small planted data set and print the tables (minutes)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules
 	@$(BIN)/python -m regimebench tables results/demo
 
 test: setup ## Run the tests, on all cores
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+
+test-slurm: slurm ## Start a real Slurm on this machine (root, Debian or Ubuntu), test the profile on it, stop it (10 minutes)
+	@test "$$(id -u)" = 0 || { echo "No Slurm was started: its daemons are started by root only; run as root or in a container"; exit 1; }
+	@command -v slurmctld slurmd munged >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq slurm-wlm munge >/dev/null; }
+	$(BIN)/python -m pytest tests/slurm -q -n 4 --dist worksteal
 
 lint: setup ## Check style and workflow
 	$(BIN)/ruff check .
@@ -62,8 +78,9 @@ planted: setup ## Four families of planted regimes at the papers' size (hours)
 lock: setup ## Renew the lock files from pyproject.toml
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	@sed -i 's/+cpu$$//' requirements.lock
-	$(COMPILE) --extra tensorflow --constraint requirements.lock --output-file - pyproject.toml \
-		| sed 's/+cpu$$//' | grep -vxFf requirements.lock > requirements-tensorflow.lock
+	@for extra in tensorflow slurm kubernetes; do \
+		$(COMPILE) --extra $$extra --constraint requirements.lock --output-file - pyproject.toml \
+			| sed 's/+cpu$$//' | grep -vxFf requirements.lock > requirements-$$extra.lock; done
 
 clean: ## Remove results of the demo and smoke runs
 	rm -rf results/demo results/smoke

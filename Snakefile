@@ -13,7 +13,7 @@ if not workflow.overwrite_configfiles:
 
 
 driver.prepare_environment()
-PLAN = driver.make_plan(config, workflow.configfiles)
+PLAN = driver.make_plan(config, workflow.configfiles, workflow.resource_settings.default_resources)
 RESULTS = PLAN.results.as_posix()
 RUN = driver.Run(workflow, PLAN)
 
@@ -35,6 +35,19 @@ rule all:
         expand(f"{RESULTS}/tables/{{dataset}}.k.md", dataset=PLAN.datasets),
         f"{RESULTS}/tables/audit.html",
         jobs.across_files(PLAN),
+
+
+# What needs the network, or takes seconds, runs beside the driver and not on a cluster's nodes.
+localrules:
+    all,
+    data,
+    download,
+    preprocess,
+    preprocess_planted,
+    verify,
+    aggregate,
+    aggregate_planted,
+    report,
 
 
 include: "workflow/rules/download.smk"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regimebench import registry
+from regimebench.queues import Queue
 from regimebench.registry import DatasetSpec, MethodSpec
 from regimebench.schema import InvalidFile, load_yaml, problems
 from regimebench.sources import ROOT
@@ -94,6 +95,7 @@ class Plan:
     budget: str
     retry_failed: bool
     shifts: int = 0
+    queue: Queue | None = None  # on a cluster
 
     def method_ids(self) -> list[str]:
         """Return the plugins in use, in order of first appearance."""
@@ -109,9 +111,14 @@ class Plan:
             "parameters": entry.params,
             "n_clusters": self.datasets[dataset].n_clusters,
             "seeds": entry.batches()[number],
-            "deadline_seconds": 60 * resources["deadline_minutes"],
+            "deadline_seconds": 60 * self.deadline_minutes(entry),
             "memory_mib": resources["memory_mib"],
         }
+
+    def deadline_minutes(self, entry: MethodEntry) -> float:
+        """Return how long one seed may take: a queue that allows less than the method does cuts it."""
+        declared = entry.spec.resources["deadline_minutes"]
+        return min(declared, self.queue.fit_minutes) if self.queue else declared
 
     def entries(self, method_id: str) -> list[MethodEntry]:
         """Return the rows of one plugin."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from regimebench.files import replacing
+from regimebench.locks import held, holder, lock
 
 MARGIN = 1.15  # what a fit may reserve beyond what one like it was seen to reserve
 CONTEXT_MIB = 700.0  # of a process on a GPU beside what torch reserves: the context and loaded kernels
@@ -34,12 +35,14 @@ def available(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Return the devices this process may use, as ``CUDA_VISIBLE_DEVICES`` would name them.
 
     ``REGIMEBENCH_DEVICES`` decides if it is set, then ``CUDA_VISIBLE_DEVICES``, then what ``nvidia-smi`` lists. An
-    empty text means none.
+    empty text means none. A job of Slurm that was given no device has none.
     """
     for name in ("REGIMEBENCH_DEVICES", "CUDA_VISIBLE_DEVICES"):
         if name in environ:
             parts = [part.strip() for part in environ[name].split(",")]
             return [] if parts[0] in ("", "-1") else [part for part in parts if part]
+    if "SLURM_JOB_ID" in environ:  # the devices of the node are there to see, and others' to use
+        return []
     return list(_listed(environ.get("PATH", os.defpath)))
 
 
@@ -227,38 +230,3 @@ def enough(key: str, part: float | None = None) -> float:
             temporary.write_text(json.dumps({"share": part}))
         known = part
     return known
-
-
-def held(path: Path) -> bool:
-    """Say whether a living process holds a lock file."""
-    try:
-        with open(path) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def lock(path: Path, **more: object) -> IO[str] | None:
-    """Return ``path`` open and locked, with this process's id and ``more`` in it; None if another process holds it."""
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    file.seek(0)
-    file.truncate()
-    file.write(json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), **more}))
-    file.flush()
-    return file
-
-
-def holder(path: Path) -> dict[str, object]:
-    """Return what the holder of a lock file wrote into it, empty if nothing can be read."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from regimebench import config, devices, jobs, registry
+from regimebench import batching, config, jobs, locks, registry
 from regimebench.config import Plan
+from regimebench.queues import Queue
 from regimebench.records import FAILED, InvalidRecord, intact, read_batch, skipped_seeds
 from regimebench.registry import MethodSpec
 from regimebench.schema import InvalidFile
@@ -31,8 +33,13 @@ def prepare_environment() -> None:
     os.environ["REGIMEBENCH_TTY"] = str(int(sys.stderr.isatty()))
 
 
-def make_plan(settings: Mapping[str, Any], files: Iterable[Any]) -> Plan:
+def make_plan(
+    settings: Mapping[str, Any], files: Iterable[Any], default_resources: Mapping[str, Any] | None = None
+) -> Plan:
     """Return the plan for Snakemake's configuration, which was read from ``files``.
+
+    On a cluster the profile's ``default_resources`` say what its queue allows, in jobs of the cluster too, to which
+    Snakemake hands them on.
 
     Raises
     ------
@@ -43,6 +50,8 @@ def make_plan(settings: Mapping[str, Any], files: Iterable[Any]) -> Plan:
     try:
         words = {"true": True, "false": False}  # Snakemake reads `--config key=true` as text
         plan = config.make_plan({k: words.get(v, v) if isinstance(v, str) else v for k, v in settings.items()}, where)
+        given = {name: value.raw for name, value in (default_resources or {}).items()}
+        plan = batching.arrange(plan, Queue.of(given), "seeds_per_job" in settings)
     except (InvalidFile, registry.UnknownPlugin) as error:
         raise CannotStart(f"Nothing was started. {error}") from error
     os.environ["REGIMEBENCH_RETRY_FAILED"] = "1" if plan.retry_failed else "0"
@@ -84,18 +93,21 @@ class Run:
         # What this run makes is known by comparison: by the time of a file, a clock that was set would tell lies.
         self.before = stamps(self._told())
         self.held: IO[str] | None = None
-        # Waiting for a device must not hold cores: at most so many jobs that use one are started at a time.
-        if "gpu" not in workflow.global_resources:
+        # Waiting for a device must not hold cores: at most so many jobs that use one are started at a time. A queue
+        # counts its own.
+        if "gpu" not in workflow.global_resources and not plan.queue:
             for name, limit in jobs.gpu_limits(plan).items():
                 workflow.register_resource(name, limit)
 
     def start(self) -> None:
         """Take the results folder, look for missing data, and say what the user should know."""
         self._hold()
+        batching.keep(self.plan)
         jobs_to_run = self.workflow.dag.needrun_jobs()
         preflight(self.plan, sorted({job.wildcards.dataset for job in jobs_to_run if job.rule.name == "download"}))
         notes = framework_notes(self.plan, self._conda())
         notes += [] if self._conda() else environment_notes(self.plan)
+        notes += queue_notes(self.plan)
         if notes:
             print("\n".join(notes))
 
@@ -213,6 +225,21 @@ def environment_notes(plan: Plan) -> list[str]:
     ]
 
 
+def queue_notes(plan: Plan) -> list[str]:
+    """Return what to say about fits that get less time than their method declares."""
+    cut = [name for name, entry in plan.methods.items() if plan.deadline_minutes(entry) < _declared(entry)]
+    if not cut:
+        return []
+    return [
+        f"Note: the queue's limit of {plan.queue.minutes} minutes leaves {plan.queue.fit_minutes} for a fit, which is "
+        f"less than the deadline of {', '.join(cut)}: a fit that needs longer will be recorded as a timeout."
+    ]
+
+
+def _declared(entry: config.MethodEntry) -> float:
+    return entry.spec.resources["deadline_minutes"]
+
+
 def errors(logs: Iterable[Path]) -> list[str]:
     """Return what the log of each failed job says.
 
@@ -230,7 +257,7 @@ def errors(logs: Iterable[Path]) -> list[str]:
 
 
 def lock_results(results: Path) -> IO[str]:
-    """Hold ``results`` for this driver until the process ends, however it ends.
+    """Hold ``results`` for this driver until the process ends, however it ends, also on a shared file system.
 
     Returns
     -------
@@ -245,18 +272,19 @@ def lock_results(results: Path) -> IO[str]:
     path = results / ".driver.lock"
     try:
         results.mkdir(parents=True, exist_ok=True)
-        held = devices.lock(path)
+        held = locks.lock(path, shared=True)
     except OSError as error:
         raise CannotStart(
             f"Nothing was started. The folder {results}/ cannot be written ({error.strerror}). Mend that, or set "
             "another `results` folder in the configuration."
         ) from error
     if held is None:
-        owner = devices.holder(path)
         raise CannotStart(
-            f"The folder {results}/ is in use by another run (process {owner.get('pid', '?')}, since "
-            f"{owner.get('since', '?')}). Wait for it, stop it, or set another `results` folder in the configuration."
+            f"The folder {results}/ is in use by another run ({locks.owner(path)}). Wait for it, stop it, or set "
+            "another `results` folder in the configuration. (What a run on another machine held is free "
+            f"{locks.STALE_SECONDS:.0f} seconds after its end.)"
         )
+    atexit.register(locks.release, held)
     return held
 
 

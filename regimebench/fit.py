@@ -19,11 +19,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from regimebench import devices, records
+from regimebench import locks, records
 from regimebench.provenance import clean_message, is_secret
 from regimebench.supervise import Batch, DriverGone
 
-LOCK_SECONDS = 10.0
+LOCK_SECONDS, LOCK_POLL_SECONDS = 10.0, 0.1
 THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
     *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
@@ -68,6 +68,8 @@ class Job:
         Fit seeds again whose record is neither ``ok`` nor ``degenerate``; REGIMEBENCH_RETRY_FAILED=1 asks for the same.
     fits_per_device : int
         Fits that may share one GPU.
+    limit_minutes : float or None
+        Time limit of the scheduler's job that this batch runs in; it kills what the deadlines of the seeds do not.
     """
 
     dataset: str
@@ -84,6 +86,7 @@ class Job:
     memory_mib: float = 8192.0
     retry_failed: bool = False
     fits_per_device: int = 1
+    limit_minutes: float | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], **more: Any) -> Job:
@@ -149,7 +152,7 @@ def run_batch(job: Job, say: Callable[[str], None] | None = None) -> list[dict[s
     Stopped
         If the driver has ended, a signal came, or another process works on this batch.
     """
-    say = say or _say
+    say, begun = say or _say, time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(_batch_lock(job, say))
         stack.enter_context(_stopping_on_signals())
@@ -158,6 +161,11 @@ def run_batch(job: Job, say: Callable[[str], None] | None = None) -> list[dict[s
             batch.run()
         except DriverGone as error:
             raise Stopped(str(error)) from error
+        except Stopped:
+            if not _out_of_time(job, begun):
+                batch.attempts.clear()
+            raise
+        batch.attempts.clear()
     done = [batch.records[seed] for seed in job.seeds]
     records.write_batch(Path(job.batch), job.dataset, job.address, done)
     say(f"{job.dataset} {job.address}: {records.status_summary(done)}")
@@ -198,7 +206,7 @@ def fit_command(job: Mapping[str, Any], **more: Any) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``python -m regimebench.fit --job JSON --cube FILE --batch FILE [--threads N] [--device NAME]``.
+    """Run ``python -m regimebench.fit --job JSON --cube FILE --batch FILE [--threads N] [--limit-minutes N]``.
 
     For the workflow: the libraries of the suite's command line take longer to import than a small fit takes.
     """
@@ -210,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", required=True, help="batch file to write; records stand beside it")
     parser.add_argument("--threads", type=int, help="CPU threads of the worker")
     parser.add_argument("--device", help="auto, cpu or cuda")
+    parser.add_argument("--limit-minutes", type=float, help="time limit of the scheduler's job")
     given = vars(parser.parse_args(arguments))
     return fit_command(given.pop("job"), **given)
 
@@ -219,24 +228,33 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def _out_of_time(job: Job, begun: float) -> bool:
+    """Say whether a job that is being stopped has reached its scheduler's time limit, give or take its own start."""
+    limit = 60 * job.limit_minutes if job.limit_minutes else float("inf")
+    return time.monotonic() - begun > limit - min(120.0, limit / 4)
+
+
 @contextmanager
 def _batch_lock(job: Job, say: Callable[[str], None]) -> Iterator[None]:
     """Keep other supervisors away from this batch."""
     path = job.out / f".{Path(job.batch).stem}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + LOCK_SECONDS  # one whose driver was killed needs a moment to notice
-    told = False
-    while (file := devices.lock(path)) is None:
-        held = devices.holder(path)
-        who = f"process {held.get('pid', '?')} (since {held.get('since', '?')})"
+    # One whose driver was killed needs a moment to notice. A scheduler's job outlives its driver and goes on: the same
+    # batch, submitted by the next driver, waits for it, and then finds its records.
+    patience = float("inf") if locks.scheduler_job() else LOCK_SECONDS
+    until, told = time.monotonic() + patience, False
+    while (file := locks.lock(path, shared=True)) is None:
+        who = locks.owner(path)
         if time.monotonic() > until:
             raise Stopped(f"{Path(job.batch).name} is being computed by {who}; wait for it or stop it")
         if not told:
             say(f"{job.dataset} {job.address}: waiting for {who}, which computes the same batch")
             told = True
-        time.sleep(0.1)
-    with file:
+        time.sleep(LOCK_POLL_SECONDS)
+    try:
         yield
+    finally:
+        locks.release(file)
 
 
 @contextmanager

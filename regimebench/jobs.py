@@ -14,10 +14,11 @@ from regimebench.config import DatasetEntry, Plan
 from regimebench.cost import Costs, Size
 from regimebench.files import files_below
 from regimebench.papers.layouts import read_layouts
+from regimebench.queues import MARGIN_MINUTES
 from regimebench.records import row_folder, sha256_json
 from regimebench.sources import ROOT, closure
 
-MARGIN_MINUTES = 10  # start of the worker, reading the cube and writing records
+MARGIN_MIB = 512  # of the supervisor and of Snakemake's job on a cluster, beside the worker
 DEFAULT_ENVIRONMENT = "../../environment.yml"
 
 
@@ -54,13 +55,13 @@ def resources(plan: Plan, method_id: str) -> dict[str, int]:
     """
     entries = plan.entries(method_id)
     declared = [entry.spec.resources for entry in entries]
-    minutes = max(e.spec.resources["deadline_minutes"] * min(e.seeds_per_job, len(e.seeds)) for e in entries)
+    minutes = max(plan.deadline_minutes(e) * min(e.seeds_per_job, len(e.seeds)) for e in entries)
+    gpus = plan.queue.has_gpus if plan.queue else bool(devices.available())
     return {
         "threads": 1 if plan.budget == "smoke" else max(each["threads"] for each in declared),
-        "mem_mb": max(each["memory_mib"] for each in declared),
+        "mem_mb": max(each["memory_mib"] for each in declared) + (MARGIN_MIB if plan.queue else 0),
         "runtime": int(minutes) + MARGIN_MINUTES,
-        "gpu": int(entries[0].spec.device == "gpu" and bool(devices.available())),
-        "gpu_percent": gpu_percent(plan, method_id),
+        "gpu": int(entries[0].spec.device == "gpu" and gpus),
     }
 
 
@@ -90,6 +91,17 @@ def gpu_limits(plan: Plan) -> dict[str, int]:
     n_devices = max(1, len(devices.available()))
     parts = [part for name in plan.method_ids() if (part := gpu_percent(plan, name))]
     return {"gpu": n_devices * max(1, 100 // min(parts, default=100)), "gpu_percent": 100 * n_devices}
+
+
+def gpu_resources(plan: Plan, method_id: str) -> dict[str, int | str]:
+    """Return what the jobs of a plugin ask for to use a GPU: one, and from a cluster its model and a partition.
+
+    A job without a GPU says nothing of GPUs to a cluster: Kubernetes would send it to a node with some, for none.
+    """
+    number = resources(plan, method_id)["gpu"]
+    if plan.queue is None:
+        return {"gpu": number, "gpu_percent": gpu_percent(plan, method_id)}
+    return {"gpu": number, **plan.queue.gpu_resources()} if number else {}
 
 
 def code(module: str) -> list[str]:

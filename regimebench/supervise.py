@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regimebench import devices, records
+from regimebench.attempts import Attempts
 from regimebench.handle import BoundedLog, WorkerProcess
 from regimebench.processes import Watched
 from regimebench.provenance import clean_message, git_state, machine, versions
@@ -64,7 +65,8 @@ class Batch:
         self.hashes: dict[str, str | None] = {"plugin": None, "data": None}
         self.git: dict[str, Any] | None = None
         self.modules: list[str] = []
-        self.prepared, self.together = False, True
+        self.attempts = Attempts(Path(job.batch))
+        self.prepared, self.together = False, not self.attempts.alone()
         self.startup: dict[str, float] = NO_START  # of the running worker, until a record has it
         self.device, self.visible = "cpu", ""
         self.slot: devices.Slot | None = None
@@ -117,6 +119,12 @@ class Batch:
         for seed, record in self.usable.items():
             if seed in self.pending and record["fingerprint"] == wanted and self._final(record):
                 self._keep(seed)
+
+    def give_up(self) -> None:
+        """Record the seeds at which too many jobs have ended."""
+        for seed, reason in self.attempts.lost().items():
+            if seed in self.pending:
+                self.settle(seed, {"status": "killed", "message": reason}, time.time())
 
     def _final(self, record: Mapping[str, Any]) -> bool:
         """Say whether fitting again under the limits of this job would give nothing new."""

@@ -97,6 +97,7 @@ class Watch:
         self.worker.helper, self.worker.next_scan = guard, 0.0
         batch.hashes = {"plugin": plugin, "data": data}
         batch.keep_finished()
+        batch.give_up()
         if not batch.pending:
             self._dismiss()
             return
@@ -134,6 +135,7 @@ class Watch:
         """Begin the time of one seed, or of several trained together."""
         self.current, self.together = seeds, len(seeds)
         self.energy = energy.Meter(self.batch.visible)
+        self.batch.attempts.begin(seeds)
         self._clock(self.job.deadline_seconds * len(seeds))
 
     def on_progress(self, text: str) -> None:

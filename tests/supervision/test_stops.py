@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,9 +88,7 @@ def test_second_supervisor_says_who_holds_the_batch(described, monkeypatch, caps
     wait_for(lambda: fits(job).get(1), "the second seed to start")
     monkeypatch.setattr("regimebench.fit.LOCK_SECONDS", 0.2)
     assert fit_command(job) == 1
-    assert (
-        f"Error: demo misbehaving: batch-0.json is being computed by process {process.pid} (since 20"
-        in capsys.readouterr().err
-    )
+    who = f"process {process.pid} on {socket.gethostname()}, since 20"
+    assert f"Error: demo misbehaving: batch-0.json is being computed by {who}" in capsys.readouterr().err
     process.terminate()
     process.communicate(timeout=PATIENCE)

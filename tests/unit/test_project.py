@@ -23,7 +23,7 @@ def test_conda_environment_equals_pyproject():
 EXTRAS = PROJECT["optional-dependencies"]
 DIRECT = {
     "requirements.lock": PROJECT["dependencies"] + EXTRAS["dev"],
-    "requirements-tensorflow.lock": EXTRAS["tensorflow"],
+    **{f"requirements-{name}.lock": EXTRAS[name] for name in ("tensorflow", "slurm", "kubernetes")},
 }
 
 
@@ -40,15 +40,16 @@ def test_lock_file_holds_every_direct_dependency_at_its_pin(name):
         assert str(requirement.specifier) == f"=={lock[canonicalize_name(requirement.name)]}", requirement.name
 
 
-def test_lock_file_of_tensorflow_adds_to_the_other_and_changes_nothing_of_it():
-    assert set(EXTRAS) == {"dev", "tensorflow"}
-    assert not set(locked("requirements.lock")) & set(locked("requirements-tensorflow.lock"))
+@pytest.mark.parametrize("name", [name for name in DIRECT if name != "requirements.lock"])
+def test_lock_file_of_an_extra_adds_to_the_other_and_changes_nothing_of_it(name):
+    assert set(EXTRAS) == {"dev", "tensorflow", "slurm", "kubernetes"}
+    assert not set(locked("requirements.lock")) & set(locked(name))
 
 
-def test_ci_tests_with_tensorflow():
+def test_ci_tests_with_tensorflow_and_slurms_plugin():
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     steps = [line.removeprefix("make ") for line in lines if line.startswith("make ")]
-    assert steps == ["setup", "lint", "tensorflow", "test"]
+    assert steps == ["setup", "lint", "tensorflow", "slurm", "test"]
 
 
 @pytest.mark.parametrize("name", DIRECT)

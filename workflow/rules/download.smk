@@ -9,6 +9,7 @@ rule download:
         f"{RESULTS}/logs/download/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/download/{{dataset}}.jsonl"
+    retries: 0  # what is worth repeating is repeated where it happens; a wrong key is wrong four times
     conda:
         "../../environment.yml"
     threads: lambda wildcards: jobs.download_threads(PLAN.datasets[wildcards.dataset])

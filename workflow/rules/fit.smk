@@ -18,12 +18,11 @@ for method_id in PLAN.method_ids():
             jobs.environment(PLAN, method_id)
         threads: need["threads"]
         resources:
+            **jobs.gpu_resources(PLAN, method_id),
             mem_mb=need["mem_mb"],
             runtime=need["runtime"],
-            gpu=need["gpu"],
-            gpu_percent=need["gpu_percent"],
         params:
             job=jobs.fit_job(PLAN, method_id),
         shell:
             "python -m regimebench.fit --job {params.job:q} --cube {input.cube} --batch {output}"
-            " --threads {threads} > {log} 2>&1"
+            " --threads {threads} --limit-minutes {resources.runtime} > {log} 2>&1"

@@ -49,3 +49,9 @@ rule derive:
     shell:
         "python -m regimebench derive --settings {params.settings:q} --source {input.cube} --cube {output.cube}"
         " > {log} 2>&1"
+
+
+# Everything that comes before the fits, for a head node whose compute nodes have no network.
+rule data:
+    input:
+        expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=PLAN.datasets),

@@ -53,6 +53,12 @@ def allocates(*_):
         time.sleep(0.01)
 
 
+def holds_memory(*_):
+    kept = np.ones(100_000_000)  # 763 MiB, below the limit in method.yaml
+    while kept[0]:
+        time.sleep(0.01)
+
+
 def asks_for_too_much(*_):
     np.ones((1 << 50,))
 
