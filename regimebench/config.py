@@ -154,9 +154,9 @@ def make_plan(config: dict[str, Any], where: str = "configuration") -> Plan:
     for name, entry in settings["datasets"].items():
         datasets[name], trouble = _dataset_entry(name, entry or {}, settings)
         found += trouble
-    addresses, trouble = _addresses(settings["methods"])
+    rows, trouble = addresses(settings["methods"])
     found += trouble
-    for address, params in addresses:
+    for address, params in rows:
         if address in methods:
             found.append(f"methods: {address!r} is listed twice; a row can have one set of parameters")
         methods[address], trouble = _method_entry(address, params, settings)
@@ -188,7 +188,7 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, dict) and len(row) == 1 and isinstance(next(iter(row.values())), dict)
 
 
-def _addresses(methods: Any) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+def addresses(methods: Any) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
     """Return the rows with their parameters, and what is wrong."""
     if not isinstance(methods, str):
         return [(item, {}) if isinstance(item, str) else next(iter(item.items())) for item in methods], []

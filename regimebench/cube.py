@@ -19,7 +19,7 @@ from regimebench import __version__
 from regimebench.dataset import Cube, DataError, not_finite
 from regimebench.files import replacing
 
-__all__ = ["content_hash", "read_cube", "write_cube"]
+__all__ = ["content_hash", "read_cube", "stored_hash", "write_cube"]
 
 HASH = "content_sha256"
 CHUNK_VALUES = 4_194_304  # 16 MiB of float32, about one year of 41 x 41 x 7
@@ -107,6 +107,15 @@ def read_cube(path: str | Path, verify: bool = True) -> Cube:
             "delete it and run the preprocess stage again"
         )
     return cube
+
+
+def stored_hash(path: Path) -> str | None:
+    """Return the content hash stored in a cube file; None if there is no readable one."""
+    try:
+        with netCDF4.Dataset(path) as file:
+            return str(file.getncattr(HASH))
+    except (OSError, AttributeError, RuntimeError):
+        return None
 
 
 def _check(cube: Cube) -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from regimebench.records import FIT
+from regimebench.untrusted import arrays
 
 PREFIX = "history_"
 COLUMNS = 4
@@ -21,8 +22,8 @@ def read_history(folder: Path) -> dict[str, np.ndarray]:
     """Return the series of one seed's ``fit.npz``, by name; nothing if there is no such file."""
     if not (folder / FIT).is_file():
         return {}
-    with np.load(folder / FIT) as stored:
-        return {name.removeprefix(PREFIX): stored[name] for name in stored.files if name.startswith(PREFIX)}
+    stored = arrays(folder / FIT, lambda name: name.startswith(PREFIX))
+    return {name.removeprefix(PREFIX): series for name, series in stored.items()}
 
 
 def panels(names: Sequence[str]) -> dict[str, list[str]]:

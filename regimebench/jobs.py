@@ -84,6 +84,12 @@ def source_folders(entry: DatasetEntry) -> str:
     return sha256_json([[str(file), state.st_size, state.st_mtime_ns] for file, state in states])
 
 
+def cubes(plan: Plan, existing: bool) -> list[str]:
+    """Return the cubes of all data sets, or of those that have one: a bundle may leave them out."""
+    paths = [plan.results / name / "cube.nc" for name in plan.datasets]
+    return [path.as_posix() for path in paths if path.is_file() or not existing]
+
+
 def table_files(plan: Plan, dataset: str) -> list[str]:
     """Return the Markdown tables of one data set."""
     kinds = ["paper", "standard", "diagnostics", *(["truth"] if plan.datasets[dataset].planted else [])]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import Environment, FileSystemLoader
 
 from regimebench import __version__, notes
 from regimebench.aggregate import tables_of
@@ -24,6 +24,7 @@ from regimebench.results import HEADLINE, Results, best_of
 from regimebench.verify import read_findings
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "workflow" / "report"
+NO_CUBE = "The data of this section did not come with the results, so it has no calendar and no maps."
 MAPS_SHOWN = 3  # rows whose cluster means are drawn: the best by cosine silhouette
 
 
@@ -31,7 +32,7 @@ def report(settings: dict[str, Any], page: Path) -> None:
     """Draw the figures of every data set and write the page that links tables and figures."""
     results = Path(settings["results"])
     sections = [_section(results, each, page.parent) for each in settings["datasets"]]
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     text = environment.get_template("index.html.j2").render(sections=sections, version=_version())
     with replacing(page) as temporary:
         temporary.write_text(text)
@@ -47,7 +48,8 @@ def _version() -> str:
 def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, Any]:
     """Return what the page shows about one data set."""
     name = settings["dataset"]
-    cube = read_cube(results / name / "cube.nc")
+    path = results / name / "cube.nc"
+    cube = read_cube(path) if path.is_file() else None  # a bundle may leave it out
     findings = read_findings(results / name / "verify.json") if settings["published"] else None
     found = Results.read(settings, results / name / "scores.csv", results / name / "runs.csv")
     best = best_runs(found)
@@ -57,11 +59,11 @@ def _section(results: Path, settings: dict[str, Any], base: Path) -> dict[str, A
         if address in best.index
     }
     planted = bool(found.references)
-    figures = _figures(results / "figures" / name, settings, cube, best, labels, coast=not planted)
+    figures = _figures(results / "figures" / name, settings, cube, best, labels, coast=not planted) if cube else []
     curves = _curves(results, name, found, best)
     return {
         "title": settings["title"],
-        "facts": _facts(cube, settings),
+        "facts": _facts(cube, settings) if cube else NO_CUBE,
         "choice": notes.choice(settings),
         "tables": tables_of(settings, results / name),
         "findings": findings,

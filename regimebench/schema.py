@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from regimebench.untrusted import Refused, check_size, parse_yaml, read_text
 
+SHORT = reprlib.Repr()  # never the whole of a large value
+SHORT.maxlevel, SHORT.maxdict, SHORT.maxlist, SHORT.maxstring, SHORT.maxother = 4, 10, 30, 100, 100
 SCHEMAS = Path(__file__).resolve().parents[1] / "workflow" / "schemas"
 
 
@@ -25,8 +28,7 @@ class InvalidFile(ValueError):
 def _validator(name: str) -> Any:
     from jsonschema import Draft202012Validator
 
-    with open(SCHEMAS / f"{name}.schema.yaml") as file:
-        return Draft202012Validator(yaml.safe_load(file))
+    return Draft202012Validator(parse_yaml(read_text(SCHEMAS / f"{name}.schema.yaml")))
 
 
 def load_yaml(path: Path) -> Any:
@@ -38,18 +40,19 @@ def load_yaml(path: Path) -> Any:
         If the file cannot be read or parsed, naming the line.
     """
     try:
-        with open(path) as file:
-            return yaml.safe_load(file)
+        return parse_yaml(read_text(path))
     except OSError as error:
         raise InvalidFile(str(path), [f"cannot be read: {error.strerror}"]) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise InvalidFile(str(path), [f"is not valid YAML{line}: {getattr(error, 'problem', error)}"]) from error
+    except Refused as error:
+        raise InvalidFile(str(path), [str(error)]) from error
 
 
 def problems(document: Any, name: str) -> list[str]:
     """Return every way in which ``document`` breaks the schema ``name``, as ``path: sentence``."""
+    try:
+        check_size(document)
+    except Refused as error:
+        return [f"top level: {error}"]
     found = sorted(
         _validator(name).iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path]
     )
@@ -64,7 +67,7 @@ def _where(path: Iterable[Any]) -> str:
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
+    text = SHORT.repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -1,6 +1,6 @@
 rule report:
     input:
-        cubes=expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=PLAN.datasets),
+        cubes=jobs.cubes(PLAN, existing=driver.rebuilds()),
         runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
         scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
         findings=expand(f"{RESULTS}/{{dataset}}/verify.json", dataset=jobs.published(PLAN)),

@@ -1,0 +1,282 @@
+"""Files that others wrote: JSON, YAML and arrays read so that no content can exhaust memory, recurse or execute.
+
+What is refused, and why, is listed in ``docs/security.md``. The supervisor imports this module, so whatever takes time
+to import is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DEPTH = 50  # levels of nesting
+VALUES = 1_000_000  # keys and values of one document, those that YAML aliases repeat counted each time
+TEXT_BYTES = 2**24
+HEADER_BYTES = 10_000
+ARRAYS = 1000  # in one fit.npz
+
+
+class Refused(ValueError):
+    """A document cannot be used; the message says why, without naming the file."""
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a UTF-8 file.
+
+    Raises
+    ------
+    Refused
+        If it is too large or not UTF-8.
+    OSError
+        If it cannot be read.
+    """
+    with open(path, "rb") as file:
+        data = file.read(TEXT_BYTES + 1)
+    if len(data) > TEXT_BYTES:
+        raise Refused(f"it is larger than {TEXT_BYTES:,} bytes")
+    return decode(data)
+
+
+def decode(data: bytes) -> str:
+    """Return UTF-8 bytes as text, or raise :class:`Refused`."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(f"it is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file (errors as for :func:`parse_json` and :func:`read_text`)."""
+    return parse_json(read_text(path))
+
+
+def parse_json(text: str) -> Any:
+    """Return a JSON document that holds what JSON allows and nothing more.
+
+    Raises
+    ------
+    Refused
+        If it is no JSON, nests too deeply, repeats a key, or holds NaN, infinity, or text that is no Unicode.
+    """
+    try:
+        document = json.loads(
+            text, parse_constant=_no_number, parse_float=_finite, parse_int=_whole, object_pairs_hook=_distinct
+        )
+    except Refused:
+        raise
+    except RecursionError as error:
+        raise Refused(f"it nests more than {DEPTH} levels deep") from error
+    except ValueError as error:
+        raise Refused(f"it is not valid JSON ({error})") from error
+    check_size(document)
+    if "\\u" in text:
+        _check_unicode(document)
+    return document
+
+
+def _no_number(name: str) -> float:
+    raise Refused(f"it holds {name}, which is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise Refused(f"it holds {text[:40]}, which is too large")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 40:
+        raise Refused(f"it holds a whole number of {len(text)} digits")
+    return int(text)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise Refused(f"the key {next(name for name in names if names.count(name) > 1)!r} occurs twice in one object")
+    return found
+
+
+def _check_unicode(document: Any) -> None:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Refused("it holds half of a surrogate pair, which is no text") from error
+
+
+def check_size(document: Any) -> None:
+    """Raise :class:`Refused` if a document of lists and mappings is too deep, too large or contains itself."""
+    left, stack = VALUES, [(document, 0)]
+    while stack:
+        value, depth = stack.pop()
+        if isinstance(value, dict):
+            parts: Any = value.values()
+        elif isinstance(value, list | tuple | set):
+            parts = value
+        else:
+            continue
+        left -= len(parts)
+        if depth >= DEPTH:
+            raise Refused(f"it nests more than {DEPTH} levels deep")
+        if left < 0:
+            raise Refused(f"it holds more than {VALUES:,} values")
+        stack += [(part, depth + 1) for part in parts]
+
+
+def parse_yaml(text: str) -> Any:
+    """Return a YAML document of plain values: no tag makes an object, no alias a document that explodes.
+
+    Raises
+    ------
+    Refused
+        If it is no YAML, repeats a key, or is too deep or too large; the line is named where known.
+    """
+    import yaml
+
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_nodes(node)
+        document = loader.construct_document(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        raise Refused(f"is not valid YAML{line}: {getattr(error, 'problem', None) or error}") from error
+    except RecursionError as error:
+        raise Refused(f"nests more than {DEPTH} levels deep") from error
+    except (ValueError, LookupError, ArithmeticError, TypeError, AttributeError) as error:
+        if isinstance(error, Refused):
+            raise
+        # PyYAML's constructors fail so for what looks like a date or a number and is none, as 2001-13-45.
+        raise Refused(f"is not valid YAML: a value is none of its kind ({error})") from error
+    finally:
+        loader.dispose()
+    return document
+
+
+def _check_nodes(root: Any) -> None:
+    """Refuse repeated keys, and a document that its aliases make too deep or too large."""
+    import yaml
+
+    left, stack = VALUES, [(root, 0)]
+    while stack:
+        node, depth = stack.pop()
+        if isinstance(node, yaml.ScalarNode):
+            if len(node.value) > 40 and node.tag == "tag:yaml.org,2002:int":
+                raise Refused(
+                    f"is not valid YAML in line {node.start_mark.line + 1}: a number of {len(node.value)} digits"
+                )
+            continue
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        left -= len(parts)
+        if depth >= DEPTH:
+            raise Refused(f"nests more than {DEPTH} levels deep")
+        if left < 0:
+            raise Refused(f"holds more than {VALUES:,} values, aliases counted each time")
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
+        stack += [(part, depth + 1) for part in parts]
+
+
+def _check_keys(node: Any) -> None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        line, name = key.start_mark.line + 1, key.value
+        if not isinstance(name, str):
+            raise Refused(f"is not valid YAML in line {line}: a key is no word")
+        if name in seen and name != "<<":
+            raise Refused(f"is not valid YAML in line {line}: the key {name!r} occurs twice")
+        seen.add(name)
+
+
+def arrays(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
+    """Return the arrays of an NPZ file whose names are ``wanted``; nothing in it is executed.
+
+    Raises
+    ------
+    Refused
+        If the file is no archive of plain number arrays, or an array is not as large as it claims.
+    OSError
+        If it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return _arrays(file, wanted)
+
+
+def arrays_in(content: bytes, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
+    """Return the same of the content of an NPZ file."""
+    return _arrays(io.BytesIO(content), wanted)
+
+
+def _arrays(stream: IO[bytes], wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
+    import zipfile
+
+    found = {}
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            for info in _members(archive):
+                name = info.filename.removesuffix(".npy")
+                if wanted(name):
+                    with archive.open(info) as file:
+                        found[name] = _array(file, name, info.file_size)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, *_zlib_error()) as error:
+        raise Refused(f"it is no readable archive of arrays ({error})") from error
+    except (ValueError, LookupError, TypeError, OverflowError, MemoryError, SyntaxError) as error:
+        if isinstance(error, Refused):
+            raise
+        raise Refused(f"it is no readable archive of arrays ({type(error).__name__}: {error})") from error
+    return found
+
+
+def _zlib_error() -> tuple[type[Exception], ...]:
+    import struct
+    import zlib
+
+    return zlib.error, struct.error
+
+
+def _members(archive: Any) -> Iterator[Any]:
+    """Yield the members; what is stored and not packed cannot be larger than its file."""
+    import zipfile
+
+    infos = archive.infolist()
+    if len(infos) > ARRAYS:
+        raise Refused(f"it holds {len(infos)} arrays; at most {ARRAYS} are read")
+    if len({info.filename for info in infos}) < len(infos):
+        raise Refused("it holds two arrays of one name")
+    for info in infos:
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            raise Refused(f"the array {info.filename!r} is packed; fits are stored as they are")
+        yield info
+
+
+def _array(file: Any, name: str, size: int) -> np.ndarray:
+    """Read one array whose header must agree with the number of bytes that follow it."""
+    import numpy as np
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise Refused(f"the array {name!r} has a format that is not read")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read(file, max_header_size=HEADER_BYTES)
+    if dtype.kind not in "biuf" or dtype.hasobject:
+        raise Refused(f"the array {name!r} holds {dtype}; numbers are allowed")
+    count = math.prod(shape)
+    if any(length < 0 for length in shape) or len(shape) > 8 or count * dtype.itemsize != size - file.tell():
+        raise Refused(f"the array {name!r} says it has the shape {shape}, which is not what follows")
+    data = file.read(count * dtype.itemsize)
+    if len(data) != count * dtype.itemsize:
+        raise Refused(f"the array {name!r} ends early")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C").copy()
