@@ -1,0 +1,542 @@
+"""Feed every parser of files that others wrote with broken and hostile input.
+
+    python -m benchmarks.fuzz [--inputs 10000] [--seed 0] [--only record ...] [--crashes FOLDER] [--page docs/fuzz.md]
+
+An input is a valid one with mutations: of its bytes, of the text, or of the structure (keys removed, repeated, replaced by
+values that have broken parsers before), in bundles with checksums made right again. Each parser may accept it or raise the
+error that it documents. Anything else, more than five seconds or a file outside its folder is a crash, counted by its place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import io
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.fabricated import fabricate
+from regimebench import jobs, records, registry
+from regimebench.archive import InvalidBundle
+from regimebench.bundle import pack, unpack
+from regimebench.config import make_plan, read_config
+from regimebench.cube import read_cube
+from regimebench.curves import read_history
+from regimebench.dataset import DataError
+from regimebench.records import InvalidRecord
+from regimebench.registry import UnknownPlugin
+from regimebench.schema import InvalidFile
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS, MEMORY = 5, 8 * 2**30
+CONFIG = {
+    "budget": "smoke",
+    "n_clusters": 3,
+    "seeds": 2,
+    "datasets": {"tiny": {"plugin": "synthetic", "params": {"n_days": 8}}},
+    "methods": ["random", {"kmeans": {"n_init": 2}}],
+}
+VALUES: list[Any] = [
+    *(None, True, False, 0, -1, 3.0, 1.5, 1e308, -1e-320, 10**30, -(10**30), 2**63, 2**31, float("nan"), float("inf")),
+    *("", " ", "x" * 5000, "\x00", "\n", "\r\n", "é", "\u202e", "😀", "0", "null", "true", "ok", "default", "all"),
+    *("..", "../../etc/passwd", "/etc/passwd", "~/.ssh/id_rsa", "C:\\x", "a/b/c", "//", "x\n", "random/", "/random"),
+    *("x; rm -rf ~", "$(touch x)", "`id`", "' or 1=1", "{x}", "%s", "{{ 7 * 7 }}", "<script>alert(1)</script>"),
+    *("\\input{/etc/passwd}", "=cmd()", "a|b", "fit.npz", "0" * 64, "2020-01-01T00:00:00", "tiny", "kmeans"),
+    *([], {}, [[]], [{}], [None], [1] * 500, {"": {}}, {"a": {"a": {"a": {}}}}, [["random"]], {"x": None}),
+]
+YAML_TEXTS = [
+    *("!!python/object/apply:os.system ['true']", "!!python/name:os.system", "!x y", "&a [*a]", "*nobody", "<<: 1"),
+    *("? [a, b]\n: c", "{a: b}: c", "2001-13-45", "2001-12-14t99:99:99Z", "0b", "0x", "0o8", "!!int x", "!!float y"),
+    *(
+        "!!bool x",
+        "!!binary =",
+        "!!timestamp x",
+        "!!set {a, b}",
+        "!!omap [a]",
+        "!!pairs [a: b]",
+        "!!null x",
+        "=",
+        "= : 1",
+    ),
+    *(
+        "190:20:30:70",
+        "1e400",
+        ".inf",
+        ".nan",
+        "1" * 5000,
+        "---\n---\n",
+        "%YAML 3.0\n---\n",
+        "%TAG ! x",
+        "\t",
+        "- - - -",
+    ),
+    *(
+        "[" * 2000,
+        "{a: " * 2000,
+        "- " * 3000,
+        '"',
+        "'",
+        "|",
+        ">-\n",
+        "#",
+        ": ",
+        "\ufeff",
+        "\x07",
+        "a: a\na: b",
+        "!!str",
+        "@",
+    ),
+    "a: &a [x, x, x, x, x, x, x, x, x]\n"
+    + "".join(
+        f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+    ),  # fmt: skip
+]
+JSON_TEXTS = [
+    *(
+        "NaN",
+        "-Infinity",
+        "1e999",
+        "9" * 5000,
+        '"\\ud800"',
+        '"\\u0000"',
+        "[" * 5000,
+        '{"a":' * 5000,
+        '{"a": 1, "a": 2}',
+    ),
+    *("nul", "'x'", "/* */", ",", "}", "]", "\ufeff", "\x00", "01", "1.", "+1", "true false", "\\"),
+]
+
+
+class Hang(BaseException):
+    """One input took too long."""
+
+
+class Mutator:
+    """Random changes of bytes, texts and documents."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def data(self, data: bytes) -> bytes:
+        """Return bytes with some flipped, removed, repeated or inserted."""
+        out = bytearray(data)
+        for _ in range(self.random.choice((1, 1, 2, 5, 20))):
+            at = self.random.randrange(len(out) + 1)
+            length = self.random.choice((1, 1, 2, 4, 16, 200))
+            match self.random.randrange(6):
+                case 0:
+                    out[at : at + length] = b""
+                case 1:
+                    out[at:at] = self.random.randbytes(length)
+                case 2:
+                    out[at : at + length] = self.random.randbytes(length)
+                case 3:
+                    out[at:at] = out[at : at + length]
+                case 4:
+                    out[at : at + 4] = self.random.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"))
+                case 5:
+                    if self.random.random() < 0.3:
+                        del out[at:]
+        return bytes(out)
+
+    def text(self, data: bytes, texts: list[str]) -> bytes:
+        """Return text with one of ``texts`` put somewhere, most often in place of a value."""
+        lines = data.decode().split("\n")
+        at = self.random.randrange(len(lines))
+        text = self.random.choice(texts)
+        match self.random.randrange(4):
+            case 0:
+                lines.insert(at, text)
+            case 1:
+                lines[at] = lines[at].partition(":")[0] + ": " + text
+            case 2:
+                lines[at] = lines[at][: self.random.randrange(len(lines[at]) + 1)] + text
+            case 3:
+                lines[at:] = [text]
+        return "\n".join(lines).encode("utf-8", "surrogatepass")
+
+    def document(self, document: Any) -> Any:
+        """Return a copy with some places changed."""
+        document = copy.deepcopy(document)
+        for _ in range(self.random.choice((1, 1, 1, 2, 3, 8))):
+            places = list(_places(document))
+            if not places:
+                return self.random.choice(VALUES)
+            holder, key = self.random.choice(places)
+            match self.random.randrange(6):
+                case 0 | 1:
+                    holder[key] = copy.deepcopy(self.random.choice(VALUES))
+                case 2:
+                    del holder[key]
+                case 3:
+                    other, name = self.random.choice(places)
+                    with_value = copy.deepcopy(other[name]) if _has(other, name) else None
+                    holder[key] = with_value
+                case 4:
+                    holder[key] = [holder[key]] if self.random.random() < 0.5 else {"x": holder[key]}
+                case 5 if isinstance(holder, dict):
+                    name = self.random.choice([v for v in VALUES if isinstance(v, str)])
+                    holder[name] = holder.pop(key)
+        return document
+
+
+def _has(holder: Any, key: Any) -> bool:
+    return key in holder if isinstance(holder, dict) else key < len(holder)
+
+
+def _places(document: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
+    parts = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    for key, value in list(parts)[:100]:
+        yield document, key
+        if depth < 8:
+            yield from _places(value, depth + 1)
+
+
+def mutated_json(mutator: Mutator, data: bytes) -> bytes:
+    """Return a mutated JSON file."""
+    choice = mutator.random.random()
+    if choice < 0.6:
+        return json.dumps(mutator.document(json.loads(data)), indent=1).encode()
+    return mutator.text(data, JSON_TEXTS) if choice < 0.8 else mutator.data(data)
+
+
+def mutated_yaml(mutator: Mutator, data: bytes) -> bytes:
+    """Return a mutated YAML file."""
+    choice = mutator.random.random()
+    if choice < 0.6:
+        return yaml.safe_dump(mutator.document(yaml.safe_load(data)), allow_unicode=True).encode(
+            "utf-8", "surrogatepass"
+        )
+    return mutator.text(data, YAML_TEXTS) if choice < 0.85 else mutator.data(data)
+
+
+class Parser:
+    """One kind of file: valid inputs, how they are mutated, how they are read, and the errors that are documented."""
+
+    name = ""
+    errors: tuple[type[Exception], ...] = ()
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / self.name
+        self.folder.mkdir()
+
+    def seeds(self) -> list[bytes]:
+        """Return valid inputs."""
+        raise NotImplementedError
+
+    def mutate(self, mutator: Mutator, data: bytes) -> bytes:
+        """Return a broken input."""
+        raise NotImplementedError
+
+    def read(self, data: bytes) -> None:
+        """Read an input as the suite does, as far as its contents reach."""
+        raise NotImplementedError
+
+
+class Record(Parser):
+    """``record.json``."""
+
+    name, errors = "record", (InvalidRecord,)
+
+    def seeds(self) -> list[bytes]:
+        """Return a record of each kind."""
+        made = _results(self.folder.parent / "record-results")
+        self.path = self.folder / "record.json"
+        found = [path.read_bytes() for path in made.glob("tiny/*/*/*/record.json")][:2]
+        record = json.loads(found[0])
+        failed = {"status": "timeout", "message": "m", "labels": None, "clusters_found": None, "cluster_sizes": None}
+        return [
+            *found,
+            json.dumps({**record, **failed, "hashes": {**record["hashes"], "fit": None}}, indent=1).encode(),
+        ]
+
+    def mutate(self, mutator: Mutator, data: bytes) -> bytes:
+        """Return a broken record."""
+        return mutated_json(mutator, data)
+
+    def read(self, data: bytes) -> None:
+        """Load it; a record that is accepted can be written and summarised."""
+        self.path.write_bytes(data)
+        self.path.with_name("fit.npz").touch()
+        record = records.load(self.path)
+        records.write_json(self.folder / "again.json", record)
+        records.status_summary([record])
+
+
+class Fit(Parser):
+    """``fit.npz``."""
+
+    name, errors = "fit", (InvalidRecord,)
+
+    def seeds(self) -> list[bytes]:
+        """Return one as the worker writes it, and one that is not: packed, with an object array."""
+        made = _results(self.folder.parent / "fit-results")
+        stream = io.BytesIO()
+        np.savez_compressed(stream, labels=np.array([{"a": 1}, None], dtype=object))
+        return [next(made.glob("tiny/*/*/*/fit.npz")).read_bytes(), stream.getvalue()]
+
+    def mutate(self, mutator: Mutator, data: bytes) -> bytes:
+        """Return broken bytes, or arrays that claim something else."""
+        if mutator.random.random() < 0.5:
+            return mutator.data(data)
+        out = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+            for info in old.infolist():
+                content = old.read(info)
+                if info.filename == "labels.npy" or mutator.random.random() < 0.3:
+                    shape = mutator.random.choice(
+                        ("(8,)", "(10**12,)", "(-1,)", "(8, 8)", "()", "(99999999999999999999,)")
+                    )
+                    kind = mutator.random.choice(("<i8", "|O", "<f8", "|S8", "<U9", "|V8", "<M8[D]", "x", "<i8, <i8"))
+                    content = content.replace(b"(8,)", shape.encode()).replace(b"<i8", kind.encode())
+                    content = content if mutator.random.random() < 0.5 else mutator.data(content)
+                new.writestr(info.filename, content)
+        return out.getvalue()
+
+    def read(self, data: bytes) -> None:
+        """Read labels and curves."""
+        (self.folder / "fit.npz").write_bytes(data)
+        records.load_labels(self.folder)
+        read_history(self.folder)
+
+
+class Bundle(Parser):
+    """A bundle."""
+
+    name, errors = "bundle", (InvalidBundle, InvalidFile)
+
+    def seeds(self) -> list[bytes]:
+        """Return a bundle with and without cubes."""
+        made = _results(self.folder.parent / "bundle-results")
+        out = self.folder / "valid.zip"
+        found = []
+        for cubes in (True, False):
+            pack(made / "config.yaml", out, cubes)
+            found.append(out.read_bytes())
+        return found
+
+    def mutate(self, mutator: Mutator, data: bytes) -> bytes:
+        """Return broken bytes, or members and a manifest that agree with each other and are wrong."""
+        choice = mutator.random.random()
+        if choice < 0.3:
+            return mutator.data(data)
+        with zipfile.ZipFile(io.BytesIO(data)) as old:
+            members = {info.filename: old.read(info) for info in old.infolist()}
+        manifest = json.loads(members.pop("manifest.json"))
+        name = mutator.random.choice(sorted(members))
+        if choice < 0.5 and name.endswith("record.json"):
+            members[name] = mutated_json(mutator, members[name])
+        elif choice < 0.6:
+            members[name] = mutator.data(members[name])
+        elif choice < 0.75:
+            strange = mutator.random.choice([v for v in VALUES if isinstance(v, str)])
+            parts = name.split("/")
+            parts[mutator.random.randrange(len(parts))] = strange.replace("\x00", "?")
+            members["/".join(parts) or "x"] = members.pop(name)
+        if choice < 0.9:
+            manifest["files"] = {
+                key: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+                for key, content in members.items()
+            }
+        text = json.dumps(manifest, indent=1).encode()
+        if choice > 0.7:
+            text = json.dumps(mutator.document(manifest)).encode() if choice < 0.97 else mutated_json(mutator, text)
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", mutator.random.choice((0, 8))) as new:
+            for key, content in members.items():
+                new.writestr(key.encode("utf-8", "replace").decode(), content)
+            new.writestr("manifest.json", text)
+        return out.getvalue()
+
+    def read(self, data: bytes) -> None:
+        """Unpack it; nothing may be written but into its folder."""
+        place, path = self.folder / "place", self.folder / "x.zip"
+        path.write_bytes(data)
+        place.mkdir()
+        try:
+            unpack(path, place / "there")
+        finally:
+            found = sorted(each.name for each in place.iterdir())
+            shutil.rmtree(place)
+            if found not in ([], ["there"]):
+                raise AssertionError(f"files were written beside the folder: {found}")
+
+
+class Configuration(Parser):
+    """A configuration file."""
+
+    name, errors = "configuration", (InvalidFile,)
+
+    def seeds(self) -> list[bytes]:
+        """Return the configurations that come with the suite."""
+        return [path.read_bytes() for path in sorted(ROOT.glob("config/*.yaml"))] + [yaml.safe_dump(CONFIG).encode()]
+
+    def mutate(self, mutator: Mutator, data: bytes) -> bytes:
+        """Return a broken configuration."""
+        return mutated_yaml(mutator, data)
+
+    def read(self, data: bytes) -> None:
+        """Make the plan and what the rule files ask of it."""
+        path = self.folder / "config.yaml"
+        path.write_bytes(data)
+        plan = make_plan(read_config(path), str(path))
+        for dataset in plan.datasets:
+            jobs.text(jobs.table_settings(plan, dataset))
+            jobs.text(plan.datasets[dataset].settings())
+            jobs.text(plan.job(dataset, next(iter(plan.methods)), 0))
+        for method in plan.method_ids():
+            jobs.resources(plan, method)
+
+
+class Method(Parser):
+    """``method.yaml``."""
+
+    name, errors = "method.yaml", (InvalidFile, UnknownPlugin)
+
+    def seeds(self) -> list[bytes]:
+        """Return the ones of the suite's own methods."""
+        os.environ["REGIMEBENCH_PLUGINS"] = str(self.folder)
+        self.path = self.folder / "methods" / "fuzzed" / "method.yaml"
+        self.path.parent.mkdir(parents=True)
+        return [path.read_bytes() for path in sorted(ROOT.glob("methods/[a-z]*/method.yaml"))]
+
+    def mutate(self, mutator: Mutator, data: bytes) -> bytes:
+        """Return a broken description."""
+        return mutated_yaml(mutator, data)
+
+    def read(self, data: bytes) -> None:
+        """Describe every variant."""
+        self.path.write_bytes(data)
+        registry._meta.cache_clear()
+        for address in registry.variants("fuzzed"):
+            registry.method(address)
+
+
+class CubeFile(Parser):
+    """``cube.nc``: bytes alone, as its reader is a library in C; structure is tested in the tests of cubes."""
+
+    name, errors = "cube", (DataError,)
+
+    def seeds(self) -> list[bytes]:
+        """Return one cube."""
+        return [next(_results(self.folder.parent / "cube-results").glob("*/cube.nc")).read_bytes()]
+
+    def mutate(self, mutator: Mutator, data: bytes) -> bytes:
+        """Return broken bytes."""
+        return mutator.data(data)
+
+    def read(self, data: bytes) -> None:
+        """Read it."""
+        path = self.folder / "cube.nc"
+        path.write_bytes(data)
+        read_cube(path)
+
+
+PARSERS = {parser.name: parser for parser in (Record, Fit, Bundle, Configuration, Method)}
+EXTRA = {CubeFile.name: CubeFile}  # in a process of its own: a library in C may end it
+
+
+def _results(folder: Path) -> Path:
+    """Return a results folder of two rows."""
+    settings = {**CONFIG, "results": str(folder)}
+    fabricate(make_plan(settings), (8, 2, 3, 1))
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    return folder
+
+
+@contextmanager
+def _limit() -> Iterator[None]:
+    def stop(number: int, frame: Any) -> None:
+        raise Hang(f"more than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def fuzz(
+    kind: type[Parser], inputs: int, seed: int, folder: Path, tell: Callable[[int], None] | None = None
+) -> tuple[Counter[str], dict[str, tuple[bytes, str]]]:
+    """Return how many inputs were accepted, refused and crashed, and one input with its traceback per place of a crash."""
+    parser, mutator = kind(folder), Mutator(seed)
+    seeds = parser.seeds()
+    counts: Counter[str] = Counter()
+    crashes: dict[str, tuple[bytes, str]] = {}
+    for number in range(inputs):
+        data = parser.mutate(mutator, mutator.random.choice(seeds))
+        try:
+            with _limit():
+                parser.read(data)
+            counts["accepted"] += 1
+        except parser.errors:
+            counts["refused"] += 1
+        except (Exception, Hang) as error:
+            counts["crashed"] += 1
+            frame = traceback.extract_tb(error.__traceback__)
+            place = next((f for f in reversed(frame) if "regimebench" in f.filename), frame[-1])
+            name = f"{type(error).__name__} in {Path(place.filename).name} line {place.lineno}"
+            crashes.setdefault(name, (data, traceback.format_exc()))
+        if tell:
+            tell(number + 1)
+    return counts, crashes
+
+
+def main() -> int:
+    """Run the command line; the exit code is 1 if anything crashed."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--inputs", type=int, default=10_000, help="inputs per parser")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--only", nargs="*", default=[*PARSERS], choices=[*PARSERS, *EXTRA])
+    options.add_argument("--crashes", type=Path, help="folder for inputs that crash")
+    options.add_argument("--page", type=Path, help="Markdown file to write")
+    given = options.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    rows, bad = [], 0
+    for name in given.only:
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.perf_counter()
+            counts, crashes = fuzz({**PARSERS, **EXTRA}[name], given.inputs, given.seed, Path(folder))
+            seconds = time.perf_counter() - begun
+        line = [name, given.inputs, counts["accepted"], counts["refused"], counts["crashed"], f"{seconds:.0f}"]
+        rows.append("| " + " | ".join(map(str, line)) + " |")
+        print(rows[-1], flush=True)
+        bad += counts["crashed"]
+        for place, (data, trace) in crashes.items():
+            print(f"{name}: {place}\n{trace[-1500:]}", file=sys.stderr)
+            if given.crashes:
+                given.crashes.mkdir(parents=True, exist_ok=True)
+                (given.crashes / f"{name}-{hashlib.sha256(data).hexdigest()[:8]}").write_bytes(data)
+    if given.page:
+        head = ["| parser | inputs | accepted | refused | crashed | seconds |", "|---|--:|--:|--:|--:|--:|"]
+        command = f"python -m benchmarks.fuzz --inputs {given.inputs} --seed {given.seed}"
+        text = f"# Fuzzing\n\nWritten by `{command} --page docs/fuzz.md`; docs/security.md says what it means.\n\n"
+        given.page.write_text(text + "\n".join([*head, *rows]) + "\n")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
