@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,8 @@ def make_plan(config: dict[str, Any], where: str = "configuration") -> Plan:
         With every problem found, each naming its key and what is allowed.
     """
     found = problems(config, "config")
+    if not isinstance(config, dict):
+        raise InvalidFile(where, found)
     settings = {**DEFAULTS, **config}
     if found:  # names and parameters are looked at all the same, so that the user sees every problem at once
         settings = _usable(settings)
@@ -180,7 +183,7 @@ def _usable(settings: dict[str, Any]) -> dict[str, Any]:
         **settings,
         "datasets": entries,
         "methods": methods if methods in tuple(WORDS) else rows,
-        "seeds": settings["seeds"] if isinstance(settings["seeds"], int) else 1,
+        "seeds": 1,  # a huge number must not become a list
     }
 
 
@@ -242,6 +245,12 @@ def _same_kind(value: Any, declared: Any) -> bool:
     return isinstance(value, KINDS[type(declared)][1]) and (isinstance(value, bool) == isinstance(declared, bool))
 
 
+@cache
+def _known() -> list[str]:
+    """Return the data sets of the papers."""
+    return list(load_yaml(PUBLISHED))
+
+
 def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> tuple[DatasetEntry | None, list[str]]:
     try:
         spec = registry.dataset(entry.get("plugin", name))
@@ -254,7 +263,7 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
             f"datasets.{name}: the results have a folder of this name already; a data set cannot be called "
             f"{', '.join(RESERVED)}"
         )
-    published, known = entry.get("published"), load_yaml(PUBLISHED)
+    published, known = entry.get("published"), _known()
     if isinstance(published, str) and published not in known:
         found.append(
             f"datasets.{name}.published: nothing is published about {published!r}; known are {', '.join(known)}; leave "

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,21 @@ def check(record: Any, path: Path) -> None:
         raise InvalidRecord(f"{path} is not a valid record: {'; '.join(found)}; run the fit stage again")
 
 
+def load_arrays(folder: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the arrays of ``fit.npz`` in a seed's folder whose names are ``wanted``.
+
+    Raises
+    ------
+    InvalidRecord
+        If it cannot be read.
+    """
+    path = folder / FIT
+    try:
+        return arrays(path, wanted)
+    except (OSError, Refused) as error:
+        raise InvalidRecord(f"{path} holds no readable labels ({error}); run the fit stage again") from error
+
+
 def load_labels(folder: Path) -> Any:
     """Return the labels in a seed's folder, an integer array of shape (time,).
 
@@ -137,10 +152,7 @@ def load_labels(folder: Path) -> Any:
         If its ``fit.npz`` holds none.
     """
     path = folder / FIT
-    try:
-        labels = arrays(path, "labels".__eq__).get("labels")
-    except (OSError, Refused) as error:
-        raise InvalidRecord(f"{path} holds no readable labels ({error}); run the fit stage again") from error
+    labels = load_arrays(folder, "labels".__eq__).get("labels")
     if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
         raise InvalidRecord(f"{path} holds no readable labels, one whole number per day; run the fit stage again")
     return labels
