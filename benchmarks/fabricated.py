@@ -1,7 +1,8 @@
-"""Results that no method made: cubes, records and labels of any size, in the real formats, for studies of the suite itself."""
+"""Results that no method made: cubes, records and labels in the real formats, for studies of the suite itself."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from regimebench import records
 from regimebench.config import Plan
 from regimebench.cube import write_cube
 from regimebench.dataset import Cube
-from regimebench.files import replacing
 from regimebench.records import FIT, RECORD, fingerprint, row_folder, seed_folder, sha256_file, sha256_json
 
 Shape = tuple[int, int, int, int]
@@ -109,8 +109,8 @@ def write_fit(
     if arrays:
         stored["embedding"] = rng.standard_normal((days, 10), dtype=np.float32)
         stored |= {f"history_{name}": np.cumsum(rng.random(60))[::-1] for name in SERIES}
-    with replacing(folder / FIT) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **stored)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / FIT, **stored)
     method, _, variant = about["address"].partition("/")
     sizes = np.bincount(labels, minlength=k)
     record = {
@@ -144,7 +144,7 @@ def write_fit(
         "hashes": {**about["hashes"], "fit": sha256_file(folder / FIT)},
         **(fields or {}),
     }
-    records.write_json(folder / RECORD, record)
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return record
 
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.fuzz [--inputs 10000] [--seed 0] [--only record ...] [--crashes FOLDER] [--page docs/fuzz.md]
 
-An input is a valid one with mutations: of its bytes, of the text, or of the structure (keys removed, repeated, replaced by
-values that have broken parsers before), in bundles with checksums made right again. Each parser may accept it or raise the
-error that it documents. Anything else, more than five seconds or a file outside its folder is a crash, counted by its place.
+An input is a valid one with mutations: of its bytes, of the text, or of the structure (keys removed, repeated,
+replaced by values that have broken parsers before), in bundles with checksums made right again. Each parser may accept it
+or raise the error that it documents. Anything else, more than five seconds, or a file outside its folder is a crash,
+counted by its place.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ VALUES: list[Any] = [
     *("\\input{/etc/passwd}", "=cmd()", "a|b", "fit.npz", "0" * 64, "2020-01-01T00:00:00", "tiny", "kmeans"),
     *([], {}, [[]], [{}], [None], [1] * 500, {"": {}}, {"a": {"a": {"a": {}}}}, [["random"]], {"x": None}),
 ]
+LAUGH = "{1}: &{1} [*{0}, *{0}, *{0}, *{0}, *{0}, *{0}, *{0}, *{0}, *{0}]\n"
 YAML_TEXTS = [
     *("!!python/object/apply:os.system ['true']", "!!python/name:os.system", "!x y", "&a [*a]", "*nobody", "<<: 1"),
     *("? [a, b]\n: c", "{a: b}: c", "2001-13-45", "2001-12-14t99:99:99Z", "0b", "0x", "0o8", "!!int x", "!!float y"),
@@ -106,9 +108,7 @@ YAML_TEXTS = [
         "@",
     ),
     "a: &a [x, x, x, x, x, x, x, x, x]\n"
-    + "".join(
-        f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
-    ),  # fmt: skip
+    + "".join(LAUGH.format(*pair) for pair in zip("abcdefgh", "bcdefghi", strict=True)),
 ]
 JSON_TEXTS = [
     *(
@@ -490,7 +490,7 @@ def _limit() -> Iterator[None]:
 def fuzz(
     kind: type[Parser], inputs: int, seed: int, folder: Path, tell: Callable[[int], None] | None = None
 ) -> tuple[Counter[str], dict[str, tuple[bytes, str]]]:
-    """Return how many inputs were accepted, refused and crashed, and one input with its traceback per place of a crash."""
+    """Return how many inputs were accepted, refused and crashed, and an input with its traceback per place."""
     parser, mutator = kind(folder), Mutator(seed)
     seeds = parser.seeds()
     counts: Counter[str] = Counter()

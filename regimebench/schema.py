@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Iterable
 from functools import cache
@@ -27,8 +28,31 @@ class InvalidFile(ValueError):
 @cache
 def _validator(name: str) -> Any:
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
-    return Draft202012Validator(parse_yaml(read_text(SCHEMAS / f"{name}.schema.yaml")))
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_whole, "number": _is_number})
+    document = parse_yaml(read_text(SCHEMAS / f"{name}.schema.yaml"))
+    return extend(Draft202012Validator, type_checker=types)(_to_the_end(document))
+
+
+def _is_whole(checker: Any, value: Any) -> bool:
+    """Say what a whole number is: for JSON Schema 3.0 is one, for ``range`` it is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    return _is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _to_the_end(schema: Any) -> Any:
+    """Return a schema whose patterns end where the text ends: Python's ``$`` lets a line end follow."""
+    if isinstance(schema, dict):
+        made = {key: _to_the_end(value) for key, value in schema.items()}
+        pattern = schema.get("pattern")
+        if isinstance(pattern, str) and pattern.endswith("$"):
+            made["pattern"] = pattern[:-1] + r"\Z"
+        return made
+    return [_to_the_end(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def load_yaml(path: Path) -> Any:
@@ -93,7 +117,7 @@ def _sentences(error: Any) -> list[str]:
         "exclusiveMinimum": lambda: f"it must be greater than {allowed}",
         "minItems": lambda: f"at least {allowed} entries are needed",
         "minLength": lambda: "it must not be empty",
-        "pattern": lambda: f"it must match {allowed}",
+        "pattern": lambda: "it must match " + allowed.replace(r"\Z", "$"),
         "uniqueItems": lambda: "entries must differ",
     }
     hint = texts[kind]() if kind in texts else error.message

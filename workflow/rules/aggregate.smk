@@ -21,8 +21,8 @@ rule aggregate:
         settings=lambda wildcards: jobs.text(jobs.table_settings(PLAN, wildcards.dataset)),
         tables=subpath(output[0], parent=True),
     shell:
-        "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores} --runs {input.runs}"
-        " --printed {input.printed} --tables {params.tables} > {log} 2>&1"
+        "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores:q} --runs {input.runs:q}"
+        " --printed {input.printed:q} --tables {params.tables:q} > {log:q} 2>&1"
 
 
 # Planted data have a third table, which compares with the truth.

@@ -16,5 +16,5 @@ rule evaluate:
     params:
         batches=jobs.text(jobs.batches(PLAN)),
     shell:
-        "python -m regimebench evaluate --cube {input.cube} --scores {output.scores} --runs {output.runs}"
-        " --batches {params.batches:q} {input.truth} > {log} 2>&1"
+        "python -m regimebench evaluate --cube {input.cube:q} --scores {output.scores:q} --runs {output.runs:q}"
+        " --batches {params.batches:q} {input.truth:q} > {log:q} 2>&1"

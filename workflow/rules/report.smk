@@ -18,4 +18,4 @@ rule report:
     params:
         settings=jobs.text(jobs.report_settings(PLAN)),
     shell:
-        "python -m regimebench report --settings {params.settings:q} --page {output} > {log} 2>&1"
+        "python -m regimebench report --settings {params.settings:q} --page {output:q} > {log:q} 2>&1"
