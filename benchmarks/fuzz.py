@@ -3,8 +3,8 @@
     python -m benchmarks.fuzz [--inputs 10000] [--seed 0] [--only record ...] [--crashes FOLDER] [--page docs/fuzz.md]
 
 An input is a valid one with mutations: of its bytes, of the text, or of the structure (keys removed, repeated,
-replaced by values that have broken parsers before), in bundles with checksums made right again. Each parser may accept it
-or raise the error that it documents. Anything else, more than five seconds, or a file outside its folder is a crash,
+replaced by values that have broken parsers before), in bundles with checksums made right again. Each parser may accept
+it or raise the error that it documents. Anything else, more than five seconds, or a file outside its folder is a crash,
 counted by its place.
 """
 

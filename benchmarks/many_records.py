@@ -118,15 +118,16 @@ def _page(given: argparse.Namespace, fits: int, rows: list[Stage], wall: float, 
     return f"""# Many records
 
 Written by `python -m benchmarks.many_records --cores {given.cores} --page docs/scale.md`: {what} of
-{" x ".join(map(str, SHAPE))} values, {fits:,} records, fabricated in the real formats. Scores, tables and report are made by the
-real stages on {given.cores} of {here["cores"]} cores ({here["processor"]}, {here["memory_gib"]} GiB) at a load of {os.getloadavg()[2]:.0f}.
+{" x ".join(map(str, SHAPE))} values, {fits:,} records, fabricated in the real formats. Scores, tables and report are
+made by the real stages on {given.cores} of {here["cores"]} cores ({here["processor"]}, {here["memory_gib"]} GiB), load
+{os.getloadavg()[2]:.0f}.
 
 | stage | jobs | seconds, all jobs | CPU seconds, all jobs | seconds, longest job | largest memory, MiB |
 |---|--:|--:|--:|--:|--:|
 {chr(10).join(lines)}
 
-All together, with Snakemake and the start of every job: {wall:.0f} s. The largest process took {peak:.0f} MiB, and the page has
-{size / 2**20:.1f} MiB. The fits before are no part of it.
+All together, with Snakemake and the start of every job: {wall:.0f} s. The largest process took {peak:.0f} MiB, and the
+page has {size / 2**20:.1f} MiB. The fits before are no part of it.
 """
 
 

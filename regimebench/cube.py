@@ -104,7 +104,7 @@ def read_cube(path: str | Path, verify: bool = True) -> Cube:
     with _readable(path), netCDF4.Dataset(path) as file:
         file.set_auto_mask(False)
         cube = _read(file, path)
-        _check(cube)
+        _check_read(cube, path)
     if verify and content_hash(cube) != cube.attrs[HASH]:
         raise DataError(
             f"{path} is damaged: its content does not have the SHA-256 stored in it ({cube.attrs[HASH][:12]}...); "
@@ -130,6 +130,17 @@ def stored_hash(path: Path) -> str | None:
             return str(file.getncattr(HASH))
     except (OSError, AttributeError, RuntimeError):
         return None
+
+
+def _check_read(cube: Cube, path: Path) -> None:
+    """Refuse a file whose parts do not fit together, or hold text where numbers belong."""
+    try:
+        _check(cube)
+    except DataError as error:
+        raise DataError(f"{path} is damaged: {error}; delete it and run the preprocess stage again") from error
+    for name in ("lat", "lon", "minimum", "scale"):
+        if getattr(cube, name).dtype.kind not in "fiu":
+            raise DataError(f"{path} is damaged: {name} holds no numbers; delete it and run the preprocess stage again")
 
 
 def _check(cube: Cube) -> None:

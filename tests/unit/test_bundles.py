@@ -53,6 +53,11 @@ class Machine:
         path = self.record(address, seed)
         records.write_json(path, {**json.loads(path.read_text()), **changes})
 
+    def fail(self, address, seed, **changes):
+        hashes = json.loads(self.record(address, seed).read_text())["hashes"]
+        nothing = {"labels": None, "clusters_found": None, "cluster_sizes": None, "hashes": {**hashes, "fit": None}}
+        self.change(address, seed, **nothing, **changes)
+
     def refit(self, address, seed, rng):
         """Give a fit other labels."""
         path = self.record(address, seed)
@@ -72,7 +77,7 @@ def bundle(machine):
 
 
 def rewritten(path, change):
-    """Return a copy of a bundle whose members ``change`` has altered; the manifest's hashes follow, as an attacker's would."""
+    """Return a copy of a bundle with altered members; the manifest's hashes follow, as an attacker's would."""
     with zipfile.ZipFile(path) as packed:
         members = {info.filename: packed.read(info) for info in packed.infolist()}
     manifest = json.loads(members.pop("manifest.json"))
@@ -298,14 +303,16 @@ def test_other_statuses_code_data_and_parameters_are_conflicts(machine, tmp_path
         return "\n".join(caught.value.found)
 
     failed = machine("b").fitted()
-    nothing = {"labels": None, "clusters_found": None, "cluster_sizes": None}
-    failed.change("kmeans", 2, status="timeout", message="too slow", **nothing, hashes={**json.loads(failed.record("kmeans", 2).read_text())["hashes"], "fit": None})  # fmt: skip
+    failed.fail("kmeans", 2, status="timeout", message="too slow")
     assert found(failed) == "tiny kmeans seed 2: ok in a.zip, timeout in b.zip"
     code = machine("c").fitted()
     for seed in range(3):
         hashes = json.loads(code.record("kmeans", seed).read_text())["hashes"]
         code.change("kmeans", seed, fingerprint="1" * 64, hashes={**hashes, "plugin": "2" * 64})
-    assert re.fullmatch(r"tiny kmeans: different code: [0-9a-f]{12} \(a.zip, seeds 0, 1, 2\) and 222222222222 \(c.zip, seeds 0, 1, 2\)", found(code))  # fmt: skip
+    one_code = r"[0-9a-f]{12} \(a\.zip, seeds 0, 1, 2\)"
+    assert re.fullmatch(
+        rf"tiny kmeans: different code: {one_code} and 222222222222 \(c\.zip, seeds 0, 1, 2\)", found(code)
+    )
     data = found(machine("d").fitted(seed=1))
     assert "data set tiny: a.zip and d.zip hold different data" in data
     params = found(machine("e", methods=["random", {"kmeans": {"n_init": 7}}]).fitted())
@@ -317,9 +324,7 @@ def test_other_statuses_code_data_and_parameters_are_conflicts(machine, tmp_path
 
 def test_a_fit_that_was_not_tried_gives_way(machine, tmp_path):
     one, two = machine("a").fitted(), machine("b").fitted()
-    hashes = json.loads(one.record("kmeans", 0).read_text())["hashes"]
-    nothing = {"labels": None, "clusters_found": None, "cluster_sizes": None, "hashes": {**hashes, "fit": None}}
-    one.change("kmeans", 0, status="skipped", message="no framework", fingerprint=None, **nothing)
+    one.fail("kmeans", 0, status="skipped", message="no framework", fingerprint=None)
     merge([one.bundle(), two.bundle()], tmp_path / "ab.zip")
     unpack(tmp_path / "ab.zip", tmp_path / "there")
     assert json.loads((tmp_path / "there" / RECORD).read_text())["status"] == "ok"
