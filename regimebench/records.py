@@ -202,6 +202,11 @@ def batch_facts(path: Path) -> dict[str, list[Any]]:
         return {"seeds": [], "skipped": [], "fingerprints": None}
 
 
+def skipped_seeds(path: Path) -> list[int]:
+    """Return the seeds of a batch that were not tried; nothing for a batch file that cannot be read."""
+    return batch_facts(path)["skipped"] or []
+
+
 def read_batch(path: Path) -> list[dict[str, Any]]:
     """Return the records that a batch file lists.
 
