@@ -29,6 +29,10 @@ rule all:
     input:
         f"{RESULTS}/report/index.html",
         [table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
+        expand(f"{RESULTS}/figures/{{dataset}}/runs", dataset=jobs.drawn(PLAN, driver.rebuilds())),
+        [f"{stem}.html" for stem in jobs.paper_table_stems(PLAN)],
+        expand(f"{RESULTS}/tables/{{dataset}}.k.md", dataset=jobs.drawn(PLAN, driver.rebuilds())),
+        f"{RESULTS}/tables/audit.html",
 
 
 # Tables and report can be made anew from records alone: then no rule fetches, prepares or fits anything.
@@ -40,6 +44,7 @@ if not driver.rebuilds():
 
 
 include: "workflow/rules/verify.smk"
+include: "workflow/rules/choose_k.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/report.smk"

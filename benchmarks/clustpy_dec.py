@@ -30,7 +30,7 @@ from tabulate import tabulate
 from benchmarks import clustpy_side
 from regimebench import provenance, registry
 from regimebench.preprocess import preprocess
-from regimebench.stats import mann_whitney
+from regimebench.stats.exact import rank_sum_p
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "clustpy.md"
 METHODS = {"DEC": "dec", "IDEC": "dec/idec"}
@@ -154,7 +154,7 @@ def compared(labels: dict[str, list[np.ndarray]], data: Data, score: str) -> lis
     one, other = (of(labels[side], data, score) for side in SIDES)
     difference = np.median(one) - np.median(other)
     noise = max(np.subtract(*np.quantile(values, [0.75, 0.25])) for values in (one, other))
-    p = mann_whitney(one, other)
+    p = rank_sum_p(one, other)
     verdict = "not told apart" if p >= 0.05 else f"ours {'higher' if difference > 0 else 'lower'}"
     return [spread(one), spread(other), f"{difference:+.3f}, IQR {noise:.3f}", f"{p:.3f}", verdict]
 

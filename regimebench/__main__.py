@@ -110,6 +110,19 @@ def verify(
 
 
 @app.command()
+def audit(
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+    html: Annotated[Path | None, typer.Option(help="HTML fragment to write.")] = None,
+) -> None:
+    """Check the papers' printed tables by arithmetic alone, and show it."""
+    from regimebench.audit import audit as check
+
+    text = check(out, html)
+    if out is None and html is None:
+        typer.echo(text)
+
+
+@app.command()
 def tables(results: Annotated[Path, typer.Argument(help="Results folder of a run.")] = Path("results")) -> None:
     """Print the tables of a finished run and where they stand."""
     found = sorted((results / "tables").glob("*.md"))
@@ -194,14 +207,31 @@ def preprocess(settings: Text, manifest: File, cube: File, truth: File) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
+def derive(settings: Text, source: File, cube: File) -> None:
+    """Make a surrogate, or days without a season, of another data set's cube."""
+    from regimebench import derived
+
+    entry = json.loads(settings)
+    derived.prepare(source, entry["name"], entry["change"], entry["seed"], cube)
+
+
+@app.command(rich_help_panel=STAGES)
 def evaluate(
-    cube: File, scores: File, runs: File, batches: Text, truth: Annotated[Path | None, typer.Argument()] = None
+    cube: File,
+    scores: File,
+    runs: File,
+    agreement: File,
+    shifted: File,
+    batches: Text,
+    shifts: int = 0,
+    truth: Annotated[Path | None, typer.Argument()] = None,
 ) -> None:
     """Score every partition of one data set."""
     from regimebench import evaluate as stage
     from regimebench.jobs import batch_files
 
-    stage.evaluate(cube, batch_files(cube.parent, json.loads(batches)), scores, runs, truth)
+    out = stage.Outputs(scores, runs, agreement, shifted)
+    stage.evaluate(cube, batch_files(cube.parent, json.loads(batches)), out, truth, shifts)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -213,11 +243,35 @@ def aggregate(settings: Text, scores: File, runs: File, printed: File, tables: F
 
 
 @app.command(rich_help_panel=STAGES)
+def paper_tables(settings: Text, tables: File) -> None:
+    """Write the papers' tables, regenerated."""
+    from regimebench import paper_tables as stage
+
+    stage.paper_tables(json.loads(settings), tables)
+
+
+@app.command(rich_help_panel=STAGES)
+def choose_k(settings: Text, cube: File, tables: File, figures: File) -> None:
+    """Write what k-means gives over the number of clusters."""
+    from regimebench import choose_k as stage
+
+    stage.choose_k(json.loads(settings), cube, tables, figures)
+
+
+@app.command(rich_help_panel=STAGES)
 def report(settings: Text, page: File) -> None:
-    """Draw figures and write the report page."""
+    """Write the report page."""
     from regimebench import report as stage
 
     stage.report(json.loads(settings), page)
+
+
+@app.command(rich_help_panel=STAGES)
+def figures(settings: Text, folder: File) -> None:
+    """Draw the figures of one data set as PNG and PDF."""
+    from regimebench.reporting.figures import figures as draw
+
+    draw(json.loads(settings), folder)
 
 
 @contextmanager

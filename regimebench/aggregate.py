@@ -12,9 +12,12 @@ import pandas as pd
 from regimebench import notes
 from regimebench.diagnostics import grouped
 from regimebench.evidence.published import Published
+from regimebench.formats import heading, number, p_value
 from regimebench.metrics import find, metrics_of
-from regimebench.results import HEADLINE, REFERENCES, Results, best_of, keys, rises, wide
+from regimebench.results import HEADLINE, REFERENCES, Results, best_of, keys, wide
 from regimebench.schema import load_yaml
+from regimebench.stats.study import Study, study
+from regimebench.stats.tables import statistics_tables
 from regimebench.tables import Cell, Table, write
 
 PRINTED = Path(__file__).resolve().parents[1] / "published" / "tables.yaml"
@@ -27,7 +30,7 @@ Built = tuple[list[Table], pd.DataFrame]
 
 
 def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path, tables: Path) -> None:
-    """Write the paper, standard, (planted data) truth and diagnostics tables of one data set.
+    """Write the paper, standard, statistics, (planted data) truth and diagnostics tables of one data set.
 
     Parameters
     ----------
@@ -38,26 +41,36 @@ def aggregate(settings: dict[str, Any], scores: Path, runs: Path, printed: Path,
     printed : Path
         YAML file with the numbers printed in the papers.
     tables : Path
-        Folder to write ``<dataset>.<protocol>.{md,tex,csv}`` into. A truth table of an earlier run is removed if the
-        data are not planted.
+        Folder to write ``<dataset>.<protocol>.{md,tex,csv}`` and ``<dataset>.statistics.json`` into. A truth table of
+        an earlier run is removed if the data are not planted.
     """
     for old in tables.glob(f"{settings['dataset']}.truth.*"):
         old.unlink()
-    for protocol, (made, data) in _build(settings, scores, runs, printed).items():
+    results = Results.read(settings, scores, runs)
+    found = study(results)
+    for protocol, (made, data) in _build(results, found, printed).items():
         write(made, data, tables / f"{settings['dataset']}.{protocol}")
+    found.write(tables / f"{settings['dataset']}.statistics.json")
 
 
 def tables_of(settings: dict[str, Any], folder: Path) -> list[Table]:
-    """Return the same tables for the report, from the data set's results folder."""
-    built = _build(settings, folder / "scores.csv", folder / "runs.csv", PRINTED)
+    """Return the same tables from the data set's results folder."""
+    results = Results.read(settings, folder / "scores.csv", folder / "runs.csv")
+    return all_tables(results, study(results))
+
+
+def all_tables(results: Results, found: Study) -> list[Table]:
+    """Return the same tables for the report."""
+    built = _build(results, found, PRINTED)
     return [table for made, _ in built.values() for table in made]
 
 
-def _build(settings: dict[str, Any], scores: Path, runs: Path, printed: Path) -> dict[str, Built]:
+def _build(results: Results, found: Study, printed: Path) -> dict[str, Built]:
     """Return protocol -> (tables, unrounded numbers)."""
-    results = Results.read(settings, scores, runs)
+    settings = results.settings
     published = [entry for entry in load_yaml(printed) if entry["dataset"] == settings["published"]]
-    built = {"standard": standard_tables(results), "paper": paper_tables(results, published)}
+    built = {"standard": standard_tables(results, found), "paper": paper_tables(results, published)}
+    built["statistics"] = statistics_tables(results, found)
     if results.references:
         built["truth"] = truth_tables(results)
     built["diagnostics"] = diagnostics_tables(results)
@@ -76,7 +89,7 @@ def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:
     rows, data = [], []
     for row in results.rows:
         address = row["address"]
-        cells = [Cell(_text(best.at[address, m], "paper", m), bool(marks[m][address])) for m in columns]
+        cells = [Cell(number(best.at[address, m], "paper", m), bool(marks[m][address])) for m in columns]
         rows.append([results.name(address), Cell(results.status(address)), *cells])
         numbers = {"address": address, "runs": results.status(address), **best.loc[address].to_dict()}
         data.append(numbers | _differences(row, best.loc[address], published))
@@ -90,7 +103,7 @@ def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:
         title=f"{results.settings['title']}: paper protocol",
         caption=f"Best of the seeds by cosine silhouette, k = {results.settings['n_clusters']}; the metrics as the "
         "authors' published code computes them." + notes.budget(results.settings),
-        header=["method", "runs", *(_heading("paper", metric) for metric in columns)],
+        header=["method", "runs", *(heading("paper", metric) for metric in columns)],
         rows=rows + _reference_rows(results, "paper"),
         notes=[*notes.legend(results), notes.ONE_RUN, *notes.left_out(results.settings, published)],
     )
@@ -120,26 +133,27 @@ def _comparison(results: Results, entry: dict[str, Any], best: pd.DataFrame) -> 
         for metric in metrics:
             ours, value = best.at[row["address"], metric], printed.get(PRINTED_AS.get(metric, metric), np.nan)
             shown = f"{ours - value:+.4f}" if np.isfinite(ours - value) else "–"
-            cells.append(Cell(f"{_text(ours, 'paper', metric)} / {value:g} / {shown}"))
+            cells.append(Cell(f"{number(ours, 'paper', metric)} / {value:g} / {shown}"))
         rows.append(cells)
     return Table(
         title=f"{results.settings['title']}: ours beside {entry['source']}",
         caption=f"Each cell: ours / printed / difference. Printed protocol: {entry['protocol']}."
         + notes.budget(results.settings),
-        header=["method", *(_heading("paper", metric) for metric in metrics)],
+        header=["method", *(heading("paper", metric) for metric in metrics)],
         rows=rows,
         notes=([notes.PADDING] if "variance" in metrics else []) + notes.unlike(entry["source"], compared, about),
     )
 
 
-def standard_tables(results: Results) -> Built:
+def standard_tables(results: Results, found: Study) -> Built:
     """Return the standard-protocol table and its numbers: median and quartiles over ok runs, tests, cost."""
-    summary, (reference, p) = results.summary("standard"), results.tests("standard", HEADLINE)
+    summary, headline = results.summary("standard"), found.metric("standard", HEADLINE)
+    reference, p = headline.against_best(results.addresses)
     marks = results.marks("standard", summary["median"])
     costs = results.ok.groupby("address")[list(COSTS)].median().reindex(results.addresses)
     rows, data = [], []
     for address in results.addresses:
-        shown = "ref." if address == reference else _p(p[address])
+        shown = "ref." if address == reference else p_value(p[address])
         cost = costs.loc[address]
         cells = _spread_cells(summary, marks, "standard", address)
         head = [results.name(address), Cell(results.status(address))]
@@ -150,12 +164,19 @@ def standard_tables(results: Results) -> Built:
     table = Table(
         title=f"{results.settings['title']}: standard protocol",
         caption=f"{notes.MEDIANS} k = {results.settings['n_clusters']}." + notes.budget(results.settings),
-        header=["method", "runs", *map(_standard_heading, keys("standard")), "marks", "p", *COST_TITLES],
+        header=[
+            "method",
+            "runs",
+            *(heading("standard", metric) for metric in keys("standard")),
+            "marks",
+            "p",
+            *COST_TITLES,
+        ],
         rows=rows + _reference_rows(results, "standard", after=5),
         notes=[
             *notes.legend(results),
             *notes.marks(results),
-            notes.test(find("standard", HEADLINE).title, results, reference, p),
+            notes.test(find("standard", HEADLINE).title, headline, reference, bool(results.twins)),
         ],
     )
     return [table], pd.DataFrame(data)
@@ -172,7 +193,7 @@ def truth_tables(results: Results) -> Built:
     table = Table(
         title=f"{results.settings['title']}: agreement with the planted regimes",
         caption=f"{notes.MEDIANS} No method sees the planted labels." + notes.budget(results.settings),
-        header=["method", "runs", *(_heading("truth", metric) for metric in keys("truth"))],
+        header=["method", "runs", *(heading("truth", metric) for metric in keys("truth"))],
         rows=rows + _reference_rows(results, "truth", leave_out="(truth)"),
         notes=notes.legend(results),
     )
@@ -227,9 +248,9 @@ def _spread_cells(
     cells = []
     for metric in keys(protocol):
         middle, low, high = (summary[part].at[address, metric] for part in ("median", "q1", "q3"))
-        text = _text(middle, protocol, metric)
+        text = number(middle, protocol, metric)
         if high > low:
-            text += f" [{_text(low, protocol, metric)}, {_text(high, protocol, metric)}]"
+            text += f" [{number(low, protocol, metric)}, {number(high, protocol, metric)}]"
         cells.append(Cell(text, bool(marks[metric][address])))
     return cells
 
@@ -238,29 +259,10 @@ def _reference_rows(results: Results, protocol: str, after: int = 0, leave_out: 
     table = wide(results.values, protocol).reset_index("seed", drop=True)
     names = [name for name in results.references if name != leave_out]
     return [
-        [Cell(REFERENCES[name]), Cell(""), *(Cell(_text(table.at[name, m], protocol, m)) for m in keys(protocol))]
+        [Cell(REFERENCES[name]), Cell(""), *(Cell(number(table.at[name, m], protocol, m)) for m in keys(protocol))]
         + [Cell("")] * after
         for name in names
     ]
-
-
-def _heading(protocol: str, metric: str) -> str:
-    return f"{find(protocol, metric).short} {'↑' if rises(protocol, metric) else '↓'}"
-
-
-def _standard_heading(metric: str) -> str:
-    return _heading("standard", metric)
-
-
-def _text(value: float, protocol: str, metric: str) -> str:
-    if not np.isfinite(value):
-        return "–"
-    digits = 4 if protocol == "paper" or metric == "variance" else 3
-    return f"{value:.{digits}f}"
-
-
-def _p(value: float) -> str:
-    return "–" if np.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _cost(cost: pd.Series) -> list[str]:

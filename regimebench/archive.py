@@ -30,7 +30,7 @@ KINDS = {
     rf"{SEED}/{re.escape(RECORD)}": 2**22,
     rf"{SEED}/{re.escape(FIT)}": 2**33,
     rf"{NAME}/cube\.nc": 2**36,
-    rf"{NAME}/(scores|runs)\.csv": 2**30,
+    rf"{NAME}/(scores|runs|agreement|shifted)\.csv": 2**30,
     rf"{NAME}/verify\.json": 2**22,
     rf"truth/{NAME}\.csv": 2**26,
     rf"tables/{NAME}[a-z0-9_.-]{{0,99}}\.(md|tex|csv)": 2**26,

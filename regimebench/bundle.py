@@ -23,9 +23,10 @@ from regimebench.provenance import ROOT, URL_USER, git_state
 from regimebench.records import FIT, RECORD, InvalidRecord, row_folder, seed_folder, write_batch
 from regimebench.schema import InvalidFile, problems
 
+SCORES = ("scores.csv", "runs.csv", "agreement.csv", "shifted.csv")
 CONFIG = "config.yaml"  # of an unpacked results folder
 LOCAL_KEYS = ("results", "retry_failed", "n_clusters", "methods")
-DERIVED = r"[^/]+/(scores|runs)\.csv|[^/]+/verify\.json|tables/.*"
+DERIVED = r"[^/]+/[a-z]+\.csv|[^/]+/verify\.json|tables/.*"
 DAY = 86_400
 
 
@@ -119,7 +120,7 @@ def _content(plan: Plan, dataset: str, runs: dict[Path, dict[str, Any]]) -> str 
 def _beside(plan: Plan, dataset: str, cubes: bool) -> list[Path]:
     """Return the files of a data set that are no records: cube, truth, scores and tables, as far as they exist."""
     results, folder = plan.results, plan.results / dataset
-    found = [folder / name for name in ("scores.csv", "runs.csv", "verify.json", *(["cube.nc"] if cubes else []))]
+    found = [folder / name for name in (*SCORES, "verify.json", *(["cube.nc"] if cubes else []))]
     found += plan.truth_files(dataset)
     found += [path for end in ("md", "tex", "csv") for path in results.glob(f"tables/{dataset}.*{end}")]
     return [path for path in found if path.is_file()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -15,11 +15,12 @@ from regimebench.schema import InvalidFile, load_yaml, problems
 from regimebench.sources import ROOT
 
 TYPES = {"plugin": str, "params": (dict, type(None))}
-# Folders of the results that hold something else than one data set.
-RESERVED = ("benchmarks", "figures", "logs", "report", "tables", "truth")
+# Names in the results that stand for something else than one data set: folders, and first words of tables.
+RESERVED = ("audit", "benchmarks", "figures", "logs", "paper", "report", "tables", "truth")
 PUBLISHED = ROOT / "published" / "data.yaml"  # one key for each data set of the papers
 WORDS = {"all": None, "defaults": 1}  # how many rows of each plugin a word in place of a list of methods stands for
-DEFAULTS = {"results": "results", "n_clusters": 7, "seeds": 20, "budget": "full", "retry_failed": False}
+DEFAULTS = {"results": "results", "n_clusters": 7, "seeds": 20, "budget": "full", "retry_failed": False, "shifts": 0}
+OF_ANOTHER = ("of", "change", "seed", "title", "n_clusters")  # keys of a data set that is made of another one's cube
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class DatasetEntry:
     gaps: str
     n_clusters: int
     published: str | None
+    of: str | None = None
+    change: str | None = None
+    seed: int = 0
+
+    def derivation(self) -> dict[str, Any]:
+        """Return what is done to the cube of the data set :attr:`of`, JSON-ready."""
+        return {"name": self.name, "change": self.change, "seed": self.seed}
 
     def instance(self) -> Any:
         """Return the plugin's object.
@@ -59,8 +67,8 @@ class DatasetEntry:
 
     @property
     def planted(self) -> bool:
-        """Whether the truth is known."""
-        return self.spec.kind == "planted"
+        """Whether the truth is known; a changed cube has none."""
+        return self.spec.kind == "planted" and self.of is None
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,7 @@ class Plan:
     methods: dict[str, MethodEntry]
     budget: str
     retry_failed: bool
+    shifts: int = 0
 
     def method_ids(self) -> list[str]:
         """Return the plugins in use, in order of first appearance."""
@@ -112,7 +121,8 @@ class Plan:
     def problems(self, names: Iterable[str] | None = None) -> list[str]:
         """Return what is missing before the data sets ``names`` (all) can be fetched, one sentence each."""
         found: dict[str, list[str]] = {}
-        for name in self.datasets if names is None else names:
+        chosen = self.datasets if names is None else names
+        for name in (name for name in chosen if self.datasets[name].of is None):
             for text in self.datasets[name].instance().problems(self.raw(name)):
                 found.setdefault(text, []).append(repr(name))
         return [f"data set{'s' * (len(who) > 1)} {', '.join(who)}: {text}" for text, who in found.items()]
@@ -124,6 +134,10 @@ class Plan:
     def planted(self) -> list[str]:
         """Return the data sets whose truth is known."""
         return [name for name, entry in self.datasets.items() if entry.planted]
+
+    def derived(self) -> list[str]:
+        """Return the data sets that are made of another one's cube."""
+        return [name for name, entry in self.datasets.items() if entry.of is not None]
 
     def truth_files(self, dataset: str) -> list[Path]:
         """Return the table with the truth of a planted data set, nothing for others."""
@@ -166,7 +180,8 @@ def make_plan(config: dict[str, Any], where: str = "configuration") -> Plan:
         found += trouble
     if found:
         raise InvalidFile(where, dict.fromkeys(found))
-    return Plan(Path(settings["results"]), datasets, methods, settings["budget"], settings["retry_failed"])
+    plain = (settings[key] for key in ("budget", "retry_failed", "shifts"))
+    return Plan(Path(settings["results"]), datasets, methods, *plain)
 
 
 def _usable(settings: dict[str, Any]) -> dict[str, Any]:
@@ -252,6 +267,8 @@ def _known() -> list[str]:
 
 
 def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> tuple[DatasetEntry | None, list[str]]:
+    if "of" in entry:
+        return _derived_entry(name, entry, settings)
     try:
         spec = registry.dataset(entry.get("plugin", name))
     except (registry.UnknownPlugin, InvalidFile) as error:
@@ -260,7 +277,7 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
     found = _wrong(f"datasets.{name}.params", params, spec.parameters, several=True)
     if name in RESERVED:
         found.append(
-            f"datasets.{name}: the results have a folder of this name already; a data set cannot be called "
+            f"datasets.{name}: the results have something else of this name already; a data set cannot be called "
             f"{', '.join(RESERVED)}"
         )
     published, known = entry.get("published"), _known()
@@ -279,6 +296,39 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
         gaps=entry.get("gaps", "error"),
         n_clusters=entry.get("n_clusters", settings["n_clusters"]),
         published=published,
+    )
+    return made, found
+
+
+def _derived_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> tuple[DatasetEntry | None, list[str]]:
+    """Return a data set that is made of another one's cube, and what is wrong."""
+    where, others = f"datasets.{name}", settings["datasets"]
+    found = [
+        f"{where}.{key}: a data set made of another one's cube takes this from it; leave the key out"
+        for key in entry
+        if key not in OF_ANOTHER
+    ]
+    origins = [other for other, each in others.items() if "of" not in (each or {})]
+    if entry["of"] not in origins:
+        found.append(
+            f"{where}.of: found {entry['of']!r}; required is one of this configuration that is made of no other: "
+            f"{', '.join(origins) or 'there is none'}"
+        )
+        return None, found
+    origin, trouble = _dataset_entry(entry["of"], others[entry["of"]] or {}, settings)
+    if origin is None:
+        return None, found + trouble
+    if name in RESERVED:
+        found.append(f"{where}: the results have a folder of this name already; choose another one")
+    made = replace(
+        origin,
+        name=name,
+        title=entry.get("title", f"{origin.title}, {str(entry.get('change')).replace('_', '-')}"),
+        n_clusters=entry.get("n_clusters", origin.n_clusters),
+        published=None,
+        of=origin.name,
+        change=entry.get("change"),
+        seed=entry.get("seed", 0),
     )
     return made, found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from regimebench.dataset import Cube, DataError
 from regimebench.files import replacing
 from regimebench.metrics import score_against_truth, score_partitions
 from regimebench.records import DIAGNOSTICS, FIT, WITH_LABELS, InvalidRecord, load_labels, read_batch, seed_folder
+from regimebench.shifted import score_shifted
+from regimebench.stats.agreement import agreement
 
-__all__ = ["RUN_COLUMNS", "SCORE_COLUMNS", "evaluate"]
+__all__ = ["RUN_COLUMNS", "SCORE_COLUMNS", "Outputs", "evaluate"]
 
 SCORE_COLUMNS = ("address", "seed", "protocol", "metric", "value")
 RUN_COLUMNS = (
@@ -41,7 +44,32 @@ RUN_COLUMNS = (
 REFERENCES = ("truth", "oracle")
 
 
-def evaluate(cube: Path, batches: Sequence[Path], out_scores: Path, out_runs: Path, truth: Path | None = None) -> None:
+@dataclass(frozen=True)
+class Outputs:
+    """The files that evaluate writes; ``agreement`` and ``shifted`` may be None, and are then not computed.
+
+    Parameters
+    ----------
+    scores : Path
+        ``address, seed, protocol, metric, value``, sorted by address and seed, then in table order. Runs without labels
+        have no rows.
+    runs : Path
+        One row per record, failed ones included, with the columns :data:`RUN_COLUMNS` and one column
+        ``diagnostics.<name>`` for each diagnostic that any of the runs has, by name.
+    agreement : Path
+        Adjusted Rand index over the runs of each row that are ok and between rows,
+        see :func:`regimebench.stats.agreement.agreement`.
+    shifted : Path
+        Scores of the labels when they are shifted in time, see :func:`regimebench.shifted.score_shifted`.
+    """
+
+    scores: Path
+    runs: Path
+    agreement: Path | None = None
+    shifted: Path | None = None
+
+
+def evaluate(cube: Path, batches: Sequence[Path], out: Outputs, truth: Path | None = None, shifts: int = 0) -> None:
     """Write the scores and the runs of one data set.
 
     Parameters
@@ -50,15 +78,13 @@ def evaluate(cube: Path, batches: Sequence[Path], out_scores: Path, out_runs: Pa
         The data set, see :mod:`regimebench.cube`.
     batches : sequence of Path
         Batch files of the fit stage, each in the folder of its method and variant.
-    out_scores : Path
-        CSV to write: ``address, seed, protocol, metric, value``, sorted by address and seed, then in table order.
-        Runs without labels have no rows.
-    out_runs : Path
-        CSV to write: one row per record, failed ones included, with the columns :data:`RUN_COLUMNS` and one column
-        ``diagnostics.<name>`` for each diagnostic that any of the runs has, by name.
+    out : Outputs
+        CSV files to write.
     truth : Path, optional
         CSV ``date, truth[, oracle]`` of a planted data set. Adds the protocol ``truth`` and the rows ``(truth)`` and
         ``(oracle)``, with seed 0, which are scored like any run.
+    shifts : int
+        Number of circular shifts of all labels to score.
 
     Raises
     ------
@@ -75,8 +101,13 @@ def evaluate(cube: Path, batches: Sequence[Path], out_scores: Path, out_runs: Pa
         key: _read_labels(folder / FIT, data) for key, (run, folder) in runs.items() if run["status"] in WITH_LABELS
     }
     scores = _score(data, labels, references.get("truth"))
-    _write_csv(scores, out_scores)
-    _write_csv(_table([run for run, _ in runs.values()]), out_runs)
+    _write_csv(scores, out.scores)
+    _write_csv(_table([run for run, _ in runs.values()]), out.runs)
+    fine = {key: labels[key] for key, (run, _) in runs.items() if run["status"] == "ok"}
+    if out.agreement:
+        _write_csv(agreement(fine), out.agreement)
+    if out.shifted:
+        _write_csv(score_shifted(lambda stack: _scored(data, stack), fine, shifts), out.shifted)
 
 
 def _read_runs(
@@ -142,7 +173,7 @@ def _read_truth(path: Path, cube: Cube) -> dict[str, np.ndarray]:
 def _score(cube: Cube, labels: dict[tuple[str, int], np.ndarray], truth: np.ndarray | None) -> pd.DataFrame:
     """Return the scores of labelled runs, in the order given."""
     partitions = np.array(list(labels.values()), dtype=np.int64).reshape(-1, cube.n_days)
-    parts = [score_partitions(cube.values.reshape(cube.n_days, -1), partitions, mask_columns=_on_the_grid(cube))]
+    parts = [_scored(cube, partitions)]
     if truth is not None:
         parts += [
             pd.DataFrame({"partition": row, "protocol": "truth", "metric": list(found), "value": list(found.values())})
@@ -152,6 +183,11 @@ def _score(cube: Cube, labels: dict[tuple[str, int], np.ndarray], truth: np.ndar
     scores = pd.concat(parts).sort_values("partition", kind="stable", ignore_index=True)
     keys = pd.DataFrame(list(labels), columns=["address", "seed"]).loc[scores["partition"]].reset_index(drop=True)
     return pd.concat([keys, scores.drop(columns="partition")], axis=1)[list(SCORE_COLUMNS)]
+
+
+def _scored(cube: Cube, partitions: np.ndarray) -> pd.DataFrame:
+    """Return the scores of partitions (P, n) without a truth."""
+    return score_partitions(cube.values.reshape(cube.n_days, -1), partitions, mask_columns=_on_the_grid(cube))
 
 
 def _on_the_grid(cube: Cube) -> np.ndarray:

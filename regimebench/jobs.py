@@ -10,6 +10,7 @@ from typing import Any
 from regimebench import devices
 from regimebench.config import DatasetEntry, Plan
 from regimebench.files import files_below
+from regimebench.papers.layouts import read_layouts
 from regimebench.records import row_folder, sha256_json
 from regimebench.sources import ROOT, closure
 
@@ -84,15 +85,14 @@ def source_folders(entry: DatasetEntry) -> str:
     return sha256_json([[str(file), state.st_size, state.st_mtime_ns] for file, state in states])
 
 
-def cubes(plan: Plan, existing: bool) -> list[str]:
-    """Return the cubes of all data sets, or of those that have one: a bundle may leave them out."""
-    paths = [plan.results / name / "cube.nc" for name in plan.datasets]
-    return [path.as_posix() for path in paths if path.is_file() or not existing]
+def drawn(plan: Plan, existing: bool) -> list[str]:
+    """Return all data sets, or, with ``existing``, those whose cube is there: a bundle may leave it out."""
+    return [name for name in plan.datasets if not existing or (plan.results / name / "cube.nc").is_file()]
 
 
 def table_files(plan: Plan, dataset: str) -> list[str]:
     """Return the Markdown tables of one data set."""
-    kinds = ["paper", "standard", "diagnostics", *(["truth"] if plan.datasets[dataset].planted else [])]
+    kinds = ["paper", "standard", "statistics", "diagnostics", *(["truth"] if plan.datasets[dataset].planted else [])]
     kinds += ["verify"] if dataset in published(plan) else []
     return [f"{plan.results.as_posix()}/tables/{dataset}.{kind}.md" for kind in kinds]
 
@@ -160,9 +160,60 @@ def _changed(entry: DatasetEntry) -> dict[str, Any]:
     return {key: value for key, value in given.items() if "://" not in str(value)}
 
 
+def page_parts() -> list[str]:
+    """Return the names of the files that the report's page is made of; captions for Snakemake's own are others."""
+    return sorted(path.name for path in (ROOT / "workflow" / "report").iterdir() if path.suffix != ".rst")
+
+
+def figure_settings(plan: Plan, dataset: str) -> dict[str, Any]:
+    """Return what the figures of one data set need to know, JSON-ready."""
+    return {"results": plan.results.as_posix(), **table_settings(plan, dataset)}
+
+
+def paper_settings(plan: Plan) -> dict[str, Any]:
+    """Return what the papers' tables need to know, JSON-ready: the rows once, for all data sets."""
+    shared = _rows_once(plan)
+    specs = {address: method.spec for address, method in plan.methods.items()}
+    rows = [
+        row
+        | {
+            "input": specs[row["address"]].meta["input"],
+            "technology": specs[row["address"]].technology,
+            "pretraining": specs[row["address"]].pretraining,
+        }
+        for row in shared["rows"]
+    ]
+    return {"results": plan.results.as_posix(), **shared, "rows": rows}
+
+
+def k_settings(plan: Plan, dataset: str) -> dict[str, Any]:
+    """Return what the choice of k needs to know about one data set, JSON-ready."""
+    entry = plan.datasets[dataset]
+    known = {"dataset": dataset, "title": entry.title, "published": entry.published}
+    return {**known, "n_clusters": entry.n_clusters, "budget": plan.budget}
+
+
+def paper_table_stems(plan: Plan) -> list[str]:
+    """Return the files of the papers' tables, without their endings."""
+    return [f"{plan.results.as_posix()}/tables/paper.{layout.id}" for layout in read_layouts()]
+
+
+def paper_datasets(plan: Plan) -> list[str]:
+    """Return the data sets that the papers' tables are made of: those that stand for a paper's, else the first."""
+    return published(plan) or list(plan.datasets)[:1]
+
+
 def report_settings(plan: Plan) -> dict[str, Any]:
     """Return what the report needs to know, JSON-ready."""
-    return {"results": plan.results.as_posix(), "datasets": [table_settings(plan, name) for name in plan.datasets]}
+    return {"results": plan.results.as_posix(), **_rows_once(plan)}
+
+
+def _rows_once(plan: Plan) -> dict[str, Any]:
+    """Return what tables of all data sets need, the rows once, because a command line holds 131,072 characters."""
+    datasets = [table_settings(plan, name) for name in plan.datasets]
+    shared = ("rows", "budget")
+    kept = [{key: value for key, value in each.items() if key not in shared} for each in datasets]
+    return {"rows": datasets[0]["rows"] if datasets else [], "budget": plan.budget, "datasets": kept}
 
 
 def _shown(path: Path) -> str:

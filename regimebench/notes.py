@@ -6,22 +6,31 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from regimebench.alarms import ALARMS
 from regimebench.evidence.inertia import judge_printed
 from regimebench.evidence.published import DIFFERS, Published
-from regimebench.stats import smallest_p
+from regimebench.stats.pairwise import ALPHA
 
 if TYPE_CHECKING:
     from regimebench.results import Results
+    from regimebench.stats.study import MetricStudy
 
-ALPHA = 0.05
 MEDIANS = "Median over the runs that are ok, quartiles in brackets."
 HEALTH = (
     "Median over the runs that have labels, degenerate ones included; docs/diagnostics.md says what each number means."
 )
 ONE_RUN = "One run out of many is not evidence of a difference: see the standard protocol."
+SEEDS = (
+    "Seeds stand for the noise of training on this data set: nothing here says that a difference holds on other data."
+)
+FAILURES = (
+    "Failed and degenerate runs count as worse than any score, and equal among themselves; twins take no part "
+    "(docs/statistics.md)."
+)
+TESTS = (
+    "Tests: mann-whitney, both rows draw seeds of their own; signed-rank, seeds are paired; sign, the seeds of one row "
+    "against the one score of a deterministic row; none, two scores without noise."
+)
 PADDING = (
     "The printed variances are of zero-padded arrays in some rows (near 0.10 on ERA5) and of unpadded ones in others "
     "(near 0.045), so each is set beside both of ours."
@@ -132,19 +141,17 @@ def left_out(settings: dict[str, Any], published: list[dict[str, Any]]) -> list[
     return [f"Not set beside ours, because printed for another k: {'; '.join(others)}."] if others else []
 
 
-def test(title: str, results: Results, reference: str | None, p: dict[str, float]) -> str:
+def test(title: str, found: MetricStudy, reference: str | None, twins: bool) -> str:
     """Return what column p holds, and what it cannot show."""
-    compared = sum(np.isfinite(value) for value in p.values())
-    if reference is None or not compared:
-        return "p: no two rows have two ok runs each, so nothing can be tested."
+    tested = found.pairs["p"].notna()
+    if reference is None or not tested.any():
+        return "p: no two rows have two runs each, so nothing can be tested."
     text = (
-        f"p: Mann-Whitney test of the {title} over seeds against ref., the best median among rows with two runs or "
-        "more; "
-        f"Holm-corrected over {compared} comparisons, but not for the choice of the reference from the same data; "
-        f"– where a row has fewer than two runs{', and for twins' if results.twins else ''}."
+        f"p: the {title} of all runs against ref., the row of best median; failed runs rank last; "
+        f"Holm-corrected over all {tested.sum()} pairs of rows, so that the choice of ref. needs no correction"
+        f"{'; – for twins' if twins else ''} (docs/statistics.md)."
     )
-    runs = results.ok["address"].value_counts()
-    floor = smallest_p(int(runs[reference]), int(max(runs[name] for name in p if np.isfinite(p[name]))), compared)
+    floor = found.pairs.loc[tested, "smallest_p"].min()
     if floor > ALPHA:
-        text += f" With so few runs no p below {floor:.2f} can be reached: no difference can be significant here."
+        text += f" With so few runs no p below {floor:.2g} can be reached: no difference can be significant here."
     return text

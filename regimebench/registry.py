@@ -41,6 +41,8 @@ class MethodSpec:
     kind: str
     twin_of: str | None
     framework: str
+    technology: str
+    pretraining: str
     device: str
     fidelity: str
     deterministic: bool
@@ -199,6 +201,8 @@ def method(address: str) -> MethodSpec:
         kind=pick("kind"),
         twin_of=meta["twin_of"] + address.removeprefix(name) if "twin_of" in meta else None,
         framework=meta["framework"],
+        technology=pick("technology"),
+        pretraining=pick("pretraining"),
         device=meta["device"],
         fidelity=pick("fidelity"),
         deterministic=pick("deterministic", False),

@@ -8,13 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from regimebench.alarms import ALARMS, Alarm
 from regimebench.metrics import find, metrics_of
 from regimebench.records import DIAGNOSTICS, SKIPPED, WITH_LABELS, status_summary
-from regimebench.stats import against_reference
 from regimebench.tables import Cell, best_in_column
 
 HEADLINE = "silhouette"
@@ -136,14 +134,6 @@ class Results:
         """Return median and quartiles over ok runs: one frame each, rows by address, columns by metric."""
         grouped = self.scores(protocol)[keys(protocol)].groupby(level="address")
         return {part: grouped.quantile(q).reindex(self.addresses) for part, q in QUARTILES.items()}
-
-    def tests(self, protocol: str, metric: str) -> tuple[str | None, dict[str, float]]:
-        """Return the reference row and Holm-adjusted p values, NaN for twins, which are not compared."""
-        column = self.scores(protocol)[metric].dropna()
-        compared = [address for address in self.addresses if address not in self.twins]
-        samples = {a: column[column.index.get_level_values("address") == a].to_numpy() for a in compared}
-        reference, p = against_reference(samples, rises(protocol, metric))
-        return reference, dict.fromkeys(self.addresses, np.nan) | p
 
 
 def wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:

@@ -91,6 +91,11 @@ def _entry(plan: Plan, dataset: str, config: Path) -> DatasetEntry:
 
 def _prepare(entry: DatasetEntry, out: Path) -> Path:
     """Download and preprocess a data set of the configuration and return the path of its cube."""
+    if entry.of is not None:
+        raise InvalidFile(
+            f"data set {entry.name!r}",
+            [f"it is made of the cube of {entry.of!r}; let Snakemake make {entry.name}/cube.nc and give its path"],
+        )
     from regimebench.preprocess import prepare
 
     made = entry.instance()

@@ -33,6 +33,13 @@ LATEX = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "≈": r"$\approx$",
+    "▲": r"$\bigtriangleup$",
+    "▼": r"$\bigtriangledown$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "²": r"$^2$",
+    "“": "``",
+    "”": "''",
     "Δ": r"$\Delta$",
     "α": r"$\alpha$",
     "<": r"$<$",
@@ -80,12 +87,12 @@ def latex(table: Table) -> str:
     """Return the table as a LaTeX ``table`` environment; it needs the package booktabs."""
 
     def show(cell: Cell) -> str:
-        text = _escape(cell.text)
+        text = escaped(cell.text)
         return rf"\textbf{{{text}}}" if cell.best and text else text
 
-    body = _tabulate(table, show, _escape, "latex_booktabs")
-    notes = " ".join(_escape(note) for note in table.notes)
-    caption = _escape(f"{table.title}. {table.caption}")
+    body = _tabulate(table, show, escaped, "latex_booktabs")
+    notes = " ".join(escaped(note) for note in table.notes)
+    caption = escaped(f"{table.title}. {table.caption}")
     return (
         "\\begin{table}\n\\centering\n\\small\n"
         f"\\caption{{{caption}}}\n{body}\n\n\\footnotesize {notes}\n\\end{{table}}\n"
@@ -133,5 +140,6 @@ def _booktabs(text: str) -> str:
     return "\n".join(lines)
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return text for LaTeX."""
     return "".join(LATEX.get(letter, letter) for letter in text)

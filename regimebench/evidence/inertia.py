@@ -15,7 +15,7 @@ from regimebench.evidence.published import AGREES, DIFFERS, NEAR, OPEN, Printed,
 from regimebench.metrics import implied_inertia
 from regimebench.metrics.distances import Points
 
-__all__ = ["CLOSE", "Inertia", "Row", "compare_inertia", "judge_printed"]
+__all__ = ["CLOSE", "Inertia", "Row", "agreeing", "compare_inertia", "judge_printed"]
 
 CLOSE = 0.01  # share of the papers' value; a guess at what other hours or another packing of the same file could do
 Interval = tuple[float, float]
@@ -73,8 +73,15 @@ def judge_printed(published: Published) -> tuple[Interval | None, list[Row]]:
     if "n_days" not in published.facts or not rows:
         return None, []
     n_days = int(published.facts["n_days"])
+    common, others = _common(rows, n_days), _others(published)
+    return common, [_judge(row, n_days, common, others) for row in rows]
+
+
+def agreeing(published: Published, n_days: int) -> int:
+    """Return how many printed rows would agree on one inertia, had the data set ``n_days`` days."""
+    rows = _printed_rows(published, published.name)
     common = _common(rows, n_days)
-    return common, [_judge(row, n_days, common, _others(published)) for row in rows]
+    return 0 if common is None else sum(row.fits(n_days, common) is not None for row in rows)
 
 
 @dataclass(frozen=True)

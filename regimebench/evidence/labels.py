@@ -11,7 +11,7 @@ from regimebench.evidence.published import AGREES, DIFFERS, NEAR, OPEN, Printed,
 from regimebench.metrics import METRICS, find, score_partitions
 from regimebench.preprocess import MULTIPLE
 
-__all__ = ["ENOUGH", "Labels", "Number", "compare_labels"]
+__all__ = ["ENOUGH", "NOT_METRICS", "Labels", "Number", "compare_labels", "printed_numbers"]
 
 ENOUGH = 6  # digits that count as all: the cube holds single precision, and one notebook printed it
 FEW = 3  # digits from which on a number is near
@@ -80,7 +80,7 @@ def compare_labels(cube: Cube, published: Published) -> Labels:
     if not np.array_equal(cube.time.astype("datetime64[D]"), days):
         return Labels(OPEN, f"published label vectors need exactly the days from {days[0]} to {days[-1]}")
     scores = _score(cube, {name: vectors[name].to_numpy() for name in vectors})
-    printed = _tables(published)
+    printed = printed_numbers(published)
     numbers = [
         _compare(row, metric, entry["labels"], text, printed.get((entry.get("row", row), metric)), scores)
         for row, entry in published.notebook.items()
@@ -104,8 +104,8 @@ def _score(cube: Cube, vectors: dict[str, np.ndarray]) -> dict[str, dict[str, fl
     return scores
 
 
-def _tables(published: Published) -> dict[tuple[str, str], str]:
-    """Return what the tables made from these label vectors print, by row and metric."""
+def printed_numbers(published: Published) -> dict[tuple[str, str], str]:
+    """Return what the tables made from the notebooks print, by row and metric."""
     chosen = [table for table in published.tables if table["id"] in published.facts["label_tables"]]
     return {
         (row, metric): text
@@ -139,9 +139,7 @@ def _in_table(table: str | None, ours: float, notebook: Printed) -> tuple[str, s
         return "", ""
     printed = Printed(table)
     note = "" if printed.holds(notebook.value) else "table contradicts notebook"
-    if printed.digits_of(ours) == printed.n_digits:
-        return "rounded", note
-    return ("cut", note) if printed.is_cut_from(ours) else ("no", note)
+    return printed.made_from(ours), note
 
 
 def _overall(numbers: list[Number]) -> str:

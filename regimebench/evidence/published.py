@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,13 @@ class Printed:
 
     def holds(self, ours: float) -> bool:
         """Say whether ``ours`` gives every printed digit, rounded or cut there."""
-        return self.digits_of(ours) == self.n_digits or self.is_cut_from(ours)
+        return self.made_from(ours) != "no"
+
+    def made_from(self, value: float) -> str:
+        """Return how ``value`` becomes the printed number: ``rounded``, ``cut``, or ``no`` where it does not."""
+        if self.digits_of(value) == self.n_digits:
+            return "rounded"
+        return "cut" if self.is_cut_from(value) else "no"
 
     def is_cut_from(self, ours: float) -> bool:
         """Say whether the printed digits are those of ``ours``, the rest left out."""
@@ -121,6 +127,11 @@ class Published:
 def _texts(path: Path) -> Any:
     """Return a YAML file with every number as the text it is written with."""
     try:
-        return yaml.load(path.read_text(), Loader=yaml.BaseLoader)
+        return _parsed(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read ({error}); it belongs to the project, restore it") from error
+
+
+@cache  # the same few files are asked for again and again, and take a good part of a second each
+def _parsed(text: str) -> Any:
+    return yaml.load(text, Loader=yaml.BaseLoader)

@@ -9,7 +9,15 @@ import numpy as np
 from regimebench.metrics.distances import BLOCK_ENTRIES, Points
 from regimebench.metrics.partitions import Stack
 
-__all__ = ["Centroids", "PooledVariance", "calinski_harabasz", "implied_inertia", "mean_variance", "rmse"]
+__all__ = [
+    "Centroids",
+    "PooledVariance",
+    "calinski_harabasz",
+    "implied_ch",
+    "implied_inertia",
+    "mean_variance",
+    "rmse",
+]
 
 
 class Centroids:
@@ -161,3 +169,18 @@ def implied_inertia(rmse: float, ch: float, n: int, k: int) -> float:
     if math.isnan(rmse) or (math.isnan(ch) and k > 1):
         raise ValueError(f"rmse is {rmse} and calinski_harabasz is {ch}; both must be numbers")
     return rmse**2 * (1.0 + (ch * (k - 1) / (n - k) if k > 1 else 0.0))
+
+
+def implied_ch(rmse: float, inertia: float, n: int, k: int) -> float:
+    """Return the Calinski-Harabasz index that belongs to an RMSE: :func:`implied_inertia` solved for it.
+
+    Parameters
+    ----------
+    rmse : float
+        Root mean squared distance to the cluster mean, in units of X, above 0.
+    inertia : float
+        Mean squared distance of a day to the mean day.
+    n, k : int
+        Days and non-empty clusters, ``2 <= k < n``.
+    """
+    return (inertia / rmse**2 - 1) * (n - k) / (k - 1)

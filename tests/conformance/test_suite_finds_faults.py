@@ -32,6 +32,8 @@ citation: {authors: A, title: T, year: 2020}
 kind: method
 framework: numpy
 input: table
+technology: none
+pretraining: none
 value_range: "[0, 1]"
 device: cpu
 fidelity: described

@@ -142,10 +142,11 @@ def test_standard_table_holds_medians_quartiles_tests_and_cost(made):
     alpha = row(text, "alpha")
     assert alpha[2] == "**0.200 [0.150, 0.250]**"
     assert alpha[-4:] == ["ref.", "2.00", "100", "1,234"]
-    assert row(text, "fixed")[-4] == "–"
-    assert row(text, "beta")[-4] == "0.100"
-    assert row(text, "broken")[-4:] == ["–"] * 4
-    assert "With so few runs no p below 0.10 can be reached" in text
+    assert row(text, "fixed")[-4] == "1.000"
+    assert row(text, "beta")[-4] == "0.600"
+    assert row(text, "broken")[-4:] == ["1.000", "–", "–", "–"]
+    assert "over all 6 pairs" in text
+    assert "With so few runs no p below 0.6 can be reached" in text
 
 
 def test_truth_table_leaves_out_the_truth_itself(made):
@@ -168,7 +169,7 @@ def test_the_report_shows_the_tables_of_the_files(made):
 def test_the_smoke_budget_is_named_in_the_caption(made):
     settings = {**SETTINGS, "budget": "smoke"}
     captions = [table.caption for table in tables_of(settings, made)]
-    assert len(captions) == 4
+    assert len(captions) == 9
     assert all("Smoke budget" in caption for caption in captions)
 
 
@@ -198,7 +199,7 @@ def test_only_runs_that_are_ok_have_a_say(made):
     assert row(text, "alpha")[5] == "1.000"
     assert "fewer than half of the runs are ok: alpha, broken" in text
     assert row(text, "beta")[-4] == "ref."
-    assert "nothing can be tested" in text
+    assert row(text, "alpha")[-4] == "1.000"
 
 
 def test_a_printed_table_for_another_k_is_left_out_and_named(made):
@@ -230,8 +231,11 @@ def test_a_twin_stands_last_and_is_compared_with_nothing(made):
         assert not any(cell.best for cell in table.rows[3])
         assert any(cell.best for row in table.rows[:3] for cell in row)
         assert any(note.startswith("Twins (‡)") and note.endswith(": alpha (delta).") for note in table.notes)
-    assert [row[-4].text for row in standard.rows[:4]] == ["ref.", "–", "–", "–"]
-    assert "nothing can be tested" in standard.notes[-2]
+    assert [row[-4].text for row in standard.rows[:4]] == ["ref.", "0.600", "0.600", "–"]
+    assert "over all 3 pairs" in standard.notes[-2]
+    assert not any(
+        "alpha" in row[0].text for table in tables.values() if "told apart" in table.title for row in table.rows
+    )
     assert row(before, "alpha")[2] == f"**{standard.rows[3][2].text}**"
 
 
@@ -258,7 +262,7 @@ def test_rows_that_were_not_tried_are_named_below_the_tables(made):
     runs = pd.concat([runs[runs["address"] != "broken"], alpha, *more])
     runs.to_csv(made / "runs.csv", index=False)
     for table in tables_of({**SETTINGS, "rows": rows}, made):
-        if "ours beside" not in table.title:
+        if table.header[1] == "runs":
             names = [row[0].text for row in table.rows if "(" not in row[0].text]
             assert names == ["alpha", "beta", "fixed"]
             assert table.rows[0][1].text == "3/4 ok (1 skipped)"

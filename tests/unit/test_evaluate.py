@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from regimebench.cube import write_cube
 from regimebench.dataset import Cube, DataError
-from regimebench.evaluate import RUN_COLUMNS, evaluate
+from regimebench.evaluate import RUN_COLUMNS, Outputs, evaluate
 from regimebench.metrics import METRICS
 from regimebench.records import InvalidRecord, sha256_file, write_json
 
@@ -110,7 +110,7 @@ class Results:
     def evaluate(self, truth=None):
         """Return what the stage wrote."""
         scores, runs = self.folder / "scores.csv", self.folder / "runs.csv"
-        evaluate(self.folder / "cube.nc", self.batches, scores, runs, truth)
+        evaluate(self.folder / "cube.nc", self.batches, Outputs(scores, runs), truth)
         return pd.read_csv(scores), pd.read_csv(runs)
 
 

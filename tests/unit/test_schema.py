@@ -89,7 +89,7 @@ def test_a_list_stands_for_a_number_only_where_it_is_looked_at(config, sentence)
 
 
 def test_a_data_set_cannot_have_the_name_of_an_output_folder():
-    with pytest.raises(InvalidFile, match=r"datasets.truth: the results have a folder of this name already"):
+    with pytest.raises(InvalidFile, match=r"datasets.truth: the results have something else of this name already"):
         make_plan({"datasets": {"truth": {"plugin": "synthetic"}}, "methods": ["kmeans"]})
 
 

@@ -97,7 +97,7 @@ def test_unfinished_files_are_made_again_and_one_failure_does_not_stop_the_rest(
         ("verify.py", {"regimebench/verify.py", "regimebench/evidence/labels.py", "regimebench/metrics/score.py"}),
         ("evaluate.py", {"regimebench/evaluate.py", "regimebench/metrics/__init__.py", "regimebench/records.py"}),
         ("aggregate.py", {"regimebench/aggregate.py", "regimebench/tables.py", "regimebench/stats/__init__.py"}),
-        ("report.py", {"regimebench/report.py", "regimebench/maps.py", "regimebench/aggregate.py"}),
+        ("report.py", {"regimebench/report.py", "regimebench/reporting/material.py", "regimebench/aggregate.py"}),
     ],
 )
 def test_a_stage_depends_on_all_code_it_imports(stage, own):

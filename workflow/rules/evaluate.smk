@@ -7,6 +7,8 @@ rule evaluate:
     output:
         scores=f"{RESULTS}/{{dataset}}/scores.csv",
         runs=f"{RESULTS}/{{dataset}}/runs.csv",
+        agreement=f"{RESULTS}/{{dataset}}/agreement.csv",
+        shifted=f"{RESULTS}/{{dataset}}/shifted.csv",
     log:
         f"{RESULTS}/logs/evaluate/{{dataset}}.log",
     benchmark:
@@ -15,6 +17,8 @@ rule evaluate:
         "../../environment.yml"
     params:
         batches=jobs.text(jobs.batches(PLAN)),
+        shifts=PLAN.shifts,
     shell:
         "python -m regimebench evaluate --cube {input.cube:q} --scores {output.scores:q} --runs {output.runs:q}"
+        " --agreement {output.agreement:q} --shifted {output.shifted:q} --shifts {params.shifts:q}"
         " --batches {params.batches:q} {input.truth:q} > {log:q} 2>&1"

@@ -9,7 +9,7 @@ rule preprocess:
     benchmark:
         f"{RESULTS}/benchmarks/preprocess/{{dataset}}.jsonl"
     wildcard_constraints:
-        dataset=jobs.pattern(set(PLAN.datasets) - set(PLAN.planted())),
+        dataset=jobs.pattern(set(PLAN.datasets) - set(PLAN.planted()) - set(PLAN.derived())),
     conda:
         "../../environment.yml"
     params:
@@ -27,3 +27,25 @@ use rule preprocess as preprocess_planted with:
         truth=f"{RESULTS}/truth/{{dataset}}.csv",
     wildcard_constraints:
         dataset=jobs.pattern(PLAN.planted()),
+
+
+# Made of another data set's cube: surrogates and days without a season.
+rule derive:
+    input:
+        cube=lambda wildcards: f"{RESULTS}/{PLAN.datasets[wildcards.dataset].of}/cube.nc",
+        code=jobs.code("derived.py"),
+    output:
+        cube=f"{RESULTS}/{{dataset}}/cube.nc",
+    log:
+        f"{RESULTS}/logs/derive/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/derive/{{dataset}}.jsonl"
+    wildcard_constraints:
+        dataset=jobs.pattern(PLAN.derived()),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].derivation()),
+    shell:
+        "python -m regimebench derive --settings {params.settings:q} --source {input.cube:q} --cube {output.cube:q}"
+        " > {log:q} 2>&1"

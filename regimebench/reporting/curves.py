@@ -33,15 +33,14 @@ def panels(names: Sequence[str]) -> dict[str, list[str]]:
     return grouped
 
 
-def draw_curves(histories: Sequence[Mapping[str, np.ndarray]], title: str, path: Path) -> None:
-    """Save one panel per series: a line per seed, the first seed black; numbered series of the first seed in colours.
+def draw_curves(histories: Sequence[Mapping[str, np.ndarray]], title: str) -> Figure:
+    """Return one panel per series: a line per seed, the first seed black; numbered series of the first seed in colours.
 
     Parameters
     ----------
     histories : sequence of mapping
         Series by name, one mapping per seed.
     title : str
-    path : Path
     """
     shown = panels(list(dict.fromkeys(name for history in histories for name in history)))
     columns = min(COLUMNS, len(shown))
@@ -63,5 +62,4 @@ def draw_curves(histories: Sequence[Mapping[str, np.ndarray]], title: str, path:
     for axis in axes.flat[len(shown) :]:
         axis.set_visible(False)
     figure.suptitle(title, fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    return figure
