@@ -24,6 +24,8 @@ TEXT_BYTES = 2**24
 YAML_LENGTH = 2**20
 DIMENSIONS = 8
 HEADER_BYTES = 10_000
+BRACKET = re.compile(r"[\[\]{}]")
+NESTED = re.compile(rf"(?:[-?:][ \t]+){{{DEPTH}}}")
 HEADER = re.compile(
     rb"\{'descr': '(?P<kind>[<|](?:b1|[iu][1248]|f[248]))', 'fortran_order': (?P<fortran>True|False), "
     rb"'shape': \((?P<shape>(?:\d{1,15}, ?)*(?:\d{1,15})?)\), \}\s*"
@@ -153,6 +155,7 @@ def parse_yaml(text: str) -> Any:
     if len(text) > YAML_LENGTH:
         raise Refused(f"is longer than {YAML_LENGTH:,} characters")
     try:
+        _check_nesting(text)
         loader = _yaml_loader()(text)
         node = loader.get_single_node()
         if node is None:
@@ -172,23 +175,24 @@ def parse_yaml(text: str) -> Any:
 
 @cache
 def _yaml_loader() -> Any:
-    """Return PyYAML's safe loader, which stops where a text nests too deeply: it is recursive, and slow by then."""
+    """Return PyYAML's safe loader, in C where there is one."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        def fetch_flow_collection_start(self, token: Any) -> None:
-            self.check_depth()
-            super().fetch_flow_collection_start(token)
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-        def add_indent(self, column: int) -> bool:
-            self.check_depth()
-            return super().add_indent(column)
 
-        def check_depth(self) -> None:
-            if self.flow_level + len(self.indents) > DEPTH:
-                raise Refused(f"is not valid YAML in line {self.line + 1}: it nests more than {DEPTH} levels deep")
+def _check_nesting(text: str) -> None:
+    """Refuse text that nests so deeply that PyYAML, which is recursive, could exhaust the stack.
 
-    return Loader
+    What nests by indentation grows too long for that; brackets in quoted text count as well.
+    """
+    depth = 0
+    for bracket in BRACKET.findall(text):
+        depth = max(0, depth + (1 if bracket in "[{" else -1))
+        if depth > 4 * DEPTH:
+            break
+    if depth > 4 * DEPTH or NESTED.search(text):
+        raise Refused(f"nests more than {DEPTH} levels deep")
 
 
 def _check_nodes(root: Any) -> None:

@@ -77,7 +77,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 2001-13-45", "a value is none of its kind"),
         ("a: 0b_", "a value is none of its kind"),
         ("a: =", "could not determine a constructor"),
-        ("a: \x00", "special characters are not allowed"),
+        ("a: \x00", "characters are not allowed"),
         ("&a [*a]", "levels deep"),
         (LAUGHS, "aliases counted each time"),
         ("[" * 5000, "levels deep"),
