@@ -34,7 +34,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from regimebench.curves import read_history
 
 from benchmarks.fabricated import fabricate
 from regimebench import jobs, records, registry
@@ -323,7 +322,7 @@ class Fit(Parser):
         """Read labels and curves."""
         (self.folder / "fit.npz").write_bytes(data)
         records.load_labels(self.folder)
-        read_history(self.folder)
+        records.load_arrays(self.folder, lambda name: True)
 
 
 class Bundle(Parser):
@@ -522,7 +521,7 @@ def _write_page(page: Path, rows: list[str]) -> None:
     head = ["| parser | inputs | seed | accepted | refused | crashed | CPU seconds |", "|---|--:|--:|--:|--:|--:|--:|"]
     known = [table[name] for name in (*PARSERS, *EXTRA) if name in table]
     text = (
-        "# Fuzzing\n\nWritten by `python -m benchmarks.fuzz --page docs/fuzz.md`; see [security.md](security.md).\n\n"
+        "# Fuzzing\n\nWritten by `python -m benchmarks.fuzz --page docs/fuzz.md`; [security.md](security.md).\n\n"
     )
     page.write_text(text + "\n".join([*head, *known]) + "\n")
 
