@@ -11,12 +11,10 @@ is a crash, counted by its place.
 from __future__ import annotations
 
 import argparse
-import copy
 import hashlib
 import io
 import json
 import os
-import random
 import resource
 import shutil
 import signal
@@ -28,7 +26,6 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +33,17 @@ import numpy as np
 import yaml
 
 from benchmarks.fabricated import fabricate
+from benchmarks.fuzz_inputs import VALUES, Mutator, mutated_json, mutated_yaml
 from regimebench import jobs, records, registry
 from regimebench.archive import InvalidBundle
-from regimebench.bundle import pack, unpack
+from regimebench.bundle import pack
 from regimebench.config import make_plan, read_config
 from regimebench.cube import read_cube
 from regimebench.dataset import DataError
 from regimebench.records import InvalidRecord
 from regimebench.registry import UnknownPlugin
 from regimebench.schema import InvalidFile
+from regimebench.unpack import unpack
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS, MEMORY = 5, 8 * 2**30
@@ -55,184 +54,10 @@ CONFIG = {
     "datasets": {"tiny": {"plugin": "synthetic", "params": {"n_days": 8}}},
     "methods": ["random", {"kmeans": {"n_init": 2}}],
 }
-VALUES: list[Any] = [
-    *(None, True, False, 0, -1, 3.0, 1.5, 1e308, -1e-320, 10**30, -(10**30), 2**63, 2**31, float("nan"), float("inf")),
-    *("", " ", "x" * 5000, "\x00", "\n", "\r\n", "é", "\u202e", "😀", "0", "null", "true", "ok", "default", "all"),
-    *("..", "../../etc/passwd", "/etc/passwd", "~/.ssh/id_rsa", "C:\\x", "a/b/c", "//", "x\n", "random/", "/random"),
-    *("x; rm -rf ~", "$(touch x)", "`id`", "' or 1=1", "{x}", "%s", "{{ 7 * 7 }}", "<script>alert(1)</script>"),
-    *("\\input{/etc/passwd}", "=cmd()", "a|b", "fit.npz", "0" * 64, "2020-01-01T00:00:00", "tiny", "kmeans"),
-    *([], {}, [[]], [{}], [None], [1] * 500, {"": {}}, {"a": {"a": {"a": {}}}}, [["random"]], {"x": None}),
-]
-LAUGH = "{1}: &{1} [*{0}, *{0}, *{0}, *{0}, *{0}, *{0}, *{0}, *{0}, *{0}]\n"
-YAML_TEXTS = [
-    *("!!python/object/apply:os.system ['true']", "!!python/name:os.system", "!x y", "&a [*a]", "*nobody", "<<: 1"),
-    *("? [a, b]\n: c", "{a: b}: c", "2001-13-45", "2001-12-14t99:99:99Z", "0b", "0x", "0o8", "!!int x", "!!float y"),
-    *(
-        "!!bool x",
-        "!!binary =",
-        "!!timestamp x",
-        "!!set {a, b}",
-        "!!omap [a]",
-        "!!pairs [a: b]",
-        "!!null x",
-        "=",
-        "= : 1",
-    ),
-    *(
-        "190:20:30:70",
-        "1e400",
-        ".inf",
-        ".nan",
-        "1" * 5000,
-        "---\n---\n",
-        "%YAML 3.0\n---\n",
-        "%TAG ! x",
-        "\t",
-        "- - - -",
-    ),
-    *(
-        "[" * 2000,
-        "{a: " * 2000,
-        "- " * 3000,
-        '"',
-        "'",
-        "|",
-        ">-\n",
-        "#",
-        ": ",
-        "\ufeff",
-        "\x07",
-        "a: a\na: b",
-        "!!str",
-        "@",
-    ),
-    "a: &a [x, x, x, x, x, x, x, x, x]\n"
-    + "".join(LAUGH.format(*pair) for pair in zip("abcdefgh", "bcdefghi", strict=True)),
-]
-JSON_TEXTS = [
-    *(
-        "NaN",
-        "-Infinity",
-        "1e999",
-        "9" * 5000,
-        '"\\ud800"',
-        '"\\u0000"',
-        "[" * 5000,
-        '{"a":' * 5000,
-        '{"a": 1, "a": 2}',
-    ),
-    *("nul", "'x'", "/* */", ",", "}", "]", "\ufeff", "\x00", "01", "1.", "+1", "true false", "\\"),
-]
 
 
 class Hang(BaseException):
     """One input took too long."""
-
-
-class Mutator:
-    """Random changes of bytes, texts and documents."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-
-    def data(self, data: bytes) -> bytes:
-        """Return bytes with some flipped, removed, repeated or inserted."""
-        out = bytearray(data)
-        for _ in range(self.random.choice((1, 1, 2, 5, 20))):
-            at = self.random.randrange(len(out) + 1)
-            length = self.random.choice((1, 1, 2, 4, 16, 200))
-            match self.random.randrange(6):
-                case 0:
-                    out[at : at + length] = b""
-                case 1:
-                    out[at:at] = self.random.randbytes(length)
-                case 2:
-                    out[at : at + length] = self.random.randbytes(length)
-                case 3:
-                    out[at:at] = out[at : at + length]
-                case 4:
-                    out[at : at + 4] = self.random.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"))
-                case 5:
-                    if self.random.random() < 0.3:
-                        del out[at:]
-        return bytes(out)
-
-    def text(self, data: bytes, texts: list[str]) -> bytes:
-        """Return text with one of ``texts`` put somewhere, most often in place of a value."""
-        lines = data.decode().split("\n")
-        at = self.random.randrange(len(lines))
-        text = self.random.choice(texts)
-        match self.random.randrange(4):
-            case 0:
-                lines.insert(at, text)
-            case 1:
-                lines[at] = lines[at].partition(":")[0] + ": " + text
-            case 2:
-                lines[at] = lines[at][: self.random.randrange(len(lines[at]) + 1)] + text
-            case 3:
-                lines[at:] = [text]
-        return "\n".join(lines).encode("utf-8", "surrogatepass")
-
-    def document(self, document: Any) -> Any:
-        """Return a copy with some places changed."""
-        document = copy.deepcopy(document)
-        for _ in range(self.random.choice((1, 1, 1, 2, 3, 8))):
-            places = list(_places(document))
-            if not places:
-                return self.random.choice(VALUES)
-            holder, key = self.random.choice(places)
-            match self.random.randrange(6):
-                case 0 | 1:
-                    holder[key] = copy.deepcopy(self.random.choice(VALUES))
-                case 2:
-                    del holder[key]
-                case 3:
-                    other, name = self.random.choice(places)
-                    with_value = copy.deepcopy(other[name]) if _has(other, name) else None
-                    holder[key] = with_value
-                case 4:
-                    holder[key] = [holder[key]] if self.random.random() < 0.5 else {"x": holder[key]}
-                case 5 if isinstance(holder, dict):
-                    name = self.random.choice([v for v in VALUES if isinstance(v, str)])
-                    holder[name] = holder.pop(key)
-        return document
-
-
-def _has(holder: Any, key: Any) -> bool:
-    return key in holder if isinstance(holder, dict) else key < len(holder)
-
-
-def _places(document: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
-    parts = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
-    for key, value in list(parts)[:100]:
-        yield document, key
-        if depth < 8:
-            yield from _places(value, depth + 1)
-
-
-def mutated_json(mutator: Mutator, data: bytes) -> bytes:
-    """Return a mutated JSON file."""
-    choice = mutator.random.random()
-    if choice < 0.6:
-        return json.dumps(mutator.document(json.loads(data)), indent=1).encode()
-    return mutator.text(data, JSON_TEXTS) if choice < 0.8 else mutator.data(data)
-
-
-@cache
-def _loaded(data: bytes) -> Any:
-    return yaml.safe_load(data)
-
-
-def mutated_yaml(mutator: Mutator, data: bytes) -> bytes:
-    """Return a mutated YAML file."""
-    choice = mutator.random.random()
-    if choice < 0.6:
-        return yaml.safe_dump(mutator.document(yaml.safe_load(data)), allow_unicode=True).encode(
-            "utf-8", "surrogatepass"
-        )
-    return mutator.text(data, YAML_TEXTS) if choice < 0.85 else mutator.data(data)
 
 
 class Parser:
@@ -520,9 +345,7 @@ def _write_page(page: Path, rows: list[str]) -> None:
     table.pop("parser", None)
     head = ["| parser | inputs | seed | accepted | refused | crashed | CPU seconds |", "|---|--:|--:|--:|--:|--:|--:|"]
     known = [table[name] for name in (*PARSERS, *EXTRA) if name in table]
-    text = (
-        "# Fuzzing\n\nWritten by `python -m benchmarks.fuzz --page docs/fuzz.md`; [security.md](security.md).\n\n"
-    )
+    text = "# Fuzzing\n\nWritten by `python -m benchmarks.fuzz --page docs/fuzz.md`; [security.md](security.md).\n\n"
     page.write_text(text + "\n".join([*head, *known]) + "\n")
 
 

@@ -151,8 +151,8 @@ def bundle(
 @app.command()
 def unpack(bundle: Path, folder: Annotated[Path, typer.Argument(help="Results folder to make.")]) -> None:
     """Write a bundle into a results folder, to continue its run there."""
-    from regimebench.bundle import CONFIG
-    from regimebench.bundle import unpack as unpacked
+    from regimebench.unpack import CONFIG
+    from regimebench.unpack import unpack as unpacked
 
     unpacked(bundle, folder)
     typer.echo(f"To continue: snakemake --cores all --configfile {folder / CONFIG}")

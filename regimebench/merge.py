@@ -12,9 +12,10 @@ import numpy as np
 
 from regimebench import archive
 from regimebench.archive import Bundle, InvalidBundle, Source
-from regimebench.bundle import check_records
+from regimebench.arrays import arrays_in
 from regimebench.records import FIT, RECORD
-from regimebench.untrusted import Refused, arrays_in
+from regimebench.unpack import check_records
+from regimebench.untrusted import Refused
 
 NAMED = 4  # seeds named in one sentence
 # Which part of a record's fingerprint may differ, and what it is called.

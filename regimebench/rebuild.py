@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from regimebench.bundle import CONFIG, missing_fits, unpack, write_batches
 from regimebench.config import Plan, make_plan, read_config
 from regimebench.driver import REBUILDS
 from regimebench.schema import InvalidFile
 from regimebench.sources import ROOT
+from regimebench.unpack import CONFIG, missing_fits, unpack, write_batches
 
 
 def rebuild(what: Path, folder: Path | None, config: Path | None, cores: int) -> int:

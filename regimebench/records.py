@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from regimebench.arrays import arrays
 from regimebench.files import replacing
-from regimebench.untrusted import Refused, arrays, read_json
+from regimebench.untrusted import Refused, read_json
 
 SCHEMA_VERSION = 1
 WITH_LABELS = ("ok", "degenerate")

@@ -17,10 +17,11 @@ from benchmarks.fabricated import fabricate, write_fit
 from regimebench import archive, records
 from regimebench.__main__ import app
 from regimebench.archive import InvalidBundle
-from regimebench.bundle import missing_fits, pack, unpack
+from regimebench.bundle import pack
 from regimebench.config import make_plan
 from regimebench.cube import stored_hash
 from regimebench.merge import Conflicts, merge
+from regimebench.unpack import missing_fits, unpack
 
 SHAPE = (12, 3, 4, 2)
 TINY = {"plugin": "synthetic", "params": {"n_days": 12}}

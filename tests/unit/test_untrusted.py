@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fabricated import cube
 from regimebench import records
+from regimebench.arrays import arrays_in
 from regimebench.config import make_plan, read_config
 from regimebench.cube import read_cube, refuse_beyond_memory, write_cube
 from regimebench.dataset import DataError
@@ -22,7 +23,7 @@ from regimebench.preprocess import preprocess
 from regimebench.records import InvalidRecord
 from regimebench.schema import InvalidFile, load_yaml, problems
 from regimebench.tables import Cell, Table, latex, markdown
-from regimebench.untrusted import Refused, arrays_in, parse_json, parse_yaml
+from regimebench.untrusted import Refused, parse_json, parse_yaml
 
 CONFIG = {"datasets": {"tiny": {"plugin": "synthetic"}}, "methods": ["random"]}
 DOCUMENTS = st.recursive(

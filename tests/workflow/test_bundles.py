@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from regimebench.bundle import pack, unpack
+from regimebench.bundle import pack
+from regimebench.unpack import unpack
 from tests.workflow.conftest import Project
 
 ROOT = Path(__file__).resolve().parents[2]
