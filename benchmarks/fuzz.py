@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from tqdm import tqdm
 
 from benchmarks.fabricated import fabricate
 from benchmarks.fuzz_inputs import VALUES, Mutator, mutated_json, mutated_yaml
@@ -312,14 +313,14 @@ def _limit() -> Iterator[None]:
 
 
 def fuzz(
-    kind: type[Parser], inputs: int, seed: int, folder: Path, tell: Callable[[int], None] | None = None
+    kind: type[Parser], inputs: int, seed: int, folder: Path, tell: Callable[[], object] = lambda: None
 ) -> tuple[Counter[str], dict[str, tuple[bytes, str]]]:
     """Return how many inputs were accepted, refused and crashed, and an input with its traceback per place."""
     parser, mutator = kind(folder), Mutator(seed)
     seeds = parser.seeds()
     counts: Counter[str] = Counter()
     crashes: dict[str, tuple[bytes, str]] = {}
-    for number in range(inputs):
+    for _ in range(inputs):
         data = parser.mutate(mutator, mutator.random.choice(seeds))
         try:
             with _limit():
@@ -333,8 +334,7 @@ def fuzz(
             place = next((f for f in reversed(frame) if "regimebench" in f.filename), frame[-1])
             name = f"{type(error).__name__} in {Path(place.filename).name} line {place.lineno}"
             crashes.setdefault(name, (data, traceback.format_exc()))
-        if tell:
-            tell(number + 1)
+        tell()
     return counts, crashes
 
 
@@ -361,9 +361,10 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     rows, bad = [], 0
     for name in given.only:
-        with tempfile.TemporaryDirectory() as folder:
+        bar = tqdm(total=given.inputs, desc=name, disable=None)
+        with bar, tempfile.TemporaryDirectory() as folder:
             begun = time.process_time()
-            counts, crashes = fuzz({**PARSERS, **EXTRA}[name], given.inputs, given.seed, Path(folder))
+            counts, crashes = fuzz({**PARSERS, **EXTRA}[name], given.inputs, given.seed, Path(folder), bar.update)
             seconds = time.process_time() - begun
         line = [
             name,
