@@ -17,6 +17,7 @@ from regimebench.records import FIT, RECORD
 from regimebench.unpack import check_records
 from regimebench.untrusted import Refused
 
+SETTINGS = ("plugin", "title", "preprocess", "gaps", "n_clusters", "published", "of", "change", "seed")  # of a data set
 NAMED = 4  # seeds named in one sentence
 # Which part of a record's fingerprint may differ, and what it is called.
 PARTS = {"plugin": "code", "data": "data", "config": "parameters or number of clusters"}
@@ -121,7 +122,7 @@ def _leaves(config: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield what must be the same in all bundles that have it, by the path of its key."""
     yield ("budget",), config.get("budget")
     for name, entry in config["datasets"].items():
-        for key in ("plugin", "preprocess", "gaps", "n_clusters", "published", "title"):
+        for key in SETTINGS:
             yield ("datasets", name, key), (entry or {}).get(key)
         yield ("datasets", name, "params"), (entry or {}).get("params") or {}
     for row in config["methods"]:

@@ -22,7 +22,7 @@ def test_every_problem_is_listed_with_path_value_and_what_is_allowed():
     assert message.startswith("config/mine.yaml: 7 problems")
     for part in (
         "datasets.demo.preprocess: found 'fancy'; allowed are standard, paper",
-        "datasets.demo: unknown key 'colour'; allowed keys are gaps, n_clusters",
+        "datasets.demo: unknown key 'colour'; allowed keys are change, gaps, n_clusters",
         "seeds: found 0; the smallest value allowed is 1",
         "budget: found 'huge'; allowed are full, smoke",
         "methods: found 'some'; allowed: the word all or the word defaults or a list of addresses",
