@@ -46,5 +46,5 @@ def test_tables_and_report_come_back_from_a_bundle_without_a_fit(project, tmp_pa
         table = there / "tables" / f"tiny.{name}.md"
         assert table.read_text() == project.table(name)
         assert table.stat().st_mtime > path.stat().st_mtime
-    assert "did not come with the results" in (there / "report" / "index.html").read_text()
+    assert "did not come with these results" in (there / "report" / "index.html").read_text()
     assert not list(there.glob("logs/fit/*"))
