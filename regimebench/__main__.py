@@ -146,6 +146,59 @@ def tables(results: Annotated[Path, typer.Argument(help="Results folder of a run
     typer.echo(f"Tables: {results}/tables/ (md, tex, csv)   Report: {results}/report/index.html")
 
 
+@app.command()
+def bundle(
+    out: Annotated[Path, typer.Argument(help="File to write, e.g. demo.zip.")],
+    config: ConfigOption = Path("config/config.yaml"),
+    cubes: Annotated[bool, typer.Option(help="Include the data, which maps need.")] = True,
+) -> None:
+    """Pack the results of a run, finished or not, into one file (docs/bundles.md)."""
+    from regimebench.bundle import pack
+
+    packed = pack(config, out, cubes)
+    for line in packed.left_out:
+        typer.echo(f"Left out: {line}")
+    typer.echo(f"{out}: {packed.records} of {packed.planned} planned fits, {out.stat().st_size / 2**20:.1f} MiB")
+
+
+@app.command()
+def unpack(bundle: Path, folder: Annotated[Path, typer.Argument(help="Results folder to make.")]) -> None:
+    """Write a bundle into a results folder, to continue its run there."""
+    from regimebench.unpack import CONFIG
+    from regimebench.unpack import unpack as unpacked
+
+    unpacked(bundle, folder)
+    typer.echo(f"To continue: snakemake --cores all --configfile {folder / CONFIG}")
+
+
+@app.command()
+def merge(
+    bundles: list[Path],
+    out: Annotated[Path, typer.Option(help="Bundle to write.")],
+    prefer: Annotated[Path | None, typer.Option(help="Bundle whose fits are taken where fits differ.")] = None,
+) -> None:
+    """Join bundles from several machines; what they contradict each other about is reported."""
+    from regimebench.merge import merge as joined
+
+    merged = joined(bundles, out, prefer)
+    for line in merged.choices:
+        typer.echo(f"Chosen: {line}")
+    typer.echo(f"{out}: {merged.records} fits; {merged.same} were there more than once, with the same labels")
+
+
+@app.command()
+def rebuild(
+    what: Annotated[Path, typer.Argument(metavar="BUNDLE_OR_RESULTS")],
+    folder: Annotated[Path | None, typer.Argument(help="Results folder to make from a bundle.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration of a results folder.")] = None,
+    cores: int = os.cpu_count() or 1,
+) -> None:
+    """Make tables and report anew from a bundle or a results folder, without any fit."""
+    from regimebench.rebuild import rebuild as rebuilt
+
+    raise typer.Exit(rebuilt(what, folder, config, cores))
+
+
 @app.command(rich_help_panel=STAGES)
 def download(settings: Text, manifest: File) -> None:
     """Fetch the raw files of one data set."""
@@ -287,7 +340,9 @@ def _end_with_driver() -> None:
 
 def main() -> None:
     """Run the command line; errors meant for users are printed as sentences, without a traceback."""
+    from regimebench.archive import InvalidBundle
     from regimebench.dataset import DataError
+    from regimebench.merge import Conflicts
     from regimebench.records import InvalidRecord
     from regimebench.registry import UnknownPlugin
     from regimebench.schema import InvalidFile
@@ -295,7 +350,7 @@ def main() -> None:
     _end_with_driver()
     try:
         app()
-    except (DataError, InvalidFile, InvalidRecord, UnknownPlugin) as error:
+    except (Conflicts, DataError, InvalidBundle, InvalidFile, InvalidRecord, UnknownPlugin) as error:
         sys.exit(f"Error: {error}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,8 @@ def make_plan(config: dict[str, Any], where: str = "configuration") -> Plan:
         With every problem found, each naming its key and what is allowed.
     """
     found = problems(config, "config")
+    if not isinstance(config, dict):
+        raise InvalidFile(where, found)
     settings = {**DEFAULTS, **config}
     if found:  # names and parameters are looked at all the same, so that the user sees every problem at once
         settings = _usable(settings)
@@ -175,9 +178,9 @@ def make_plan(config: dict[str, Any], where: str = "configuration") -> Plan:
     for name, entry in settings["datasets"].items():
         datasets[name], trouble = _dataset_entry(name, entry or {}, settings)
         found += trouble
-    addresses, trouble = _addresses(settings["methods"])
+    rows, trouble = addresses(settings["methods"])
     found += trouble
-    for address, params in addresses:
+    for address, params in rows:
         if address in methods:
             found.append(f"methods: {address!r} is listed twice; a row can have one set of parameters")
         methods[address], trouble = _method_entry(address, params, settings)
@@ -202,7 +205,7 @@ def _usable(settings: dict[str, Any]) -> dict[str, Any]:
         **settings,
         "datasets": entries,
         "methods": methods if methods in tuple(WORDS) else rows,
-        "seeds": settings["seeds"] if isinstance(settings["seeds"], int) else 1,
+        "seeds": 1,  # a huge number must not become a list
     }
 
 
@@ -210,7 +213,7 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, dict) and len(row) == 1 and isinstance(next(iter(row.values())), dict)
 
 
-def _addresses(methods: Any) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+def addresses(methods: Any) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
     """Return the rows with their parameters, and what is wrong."""
     if not isinstance(methods, str):
         return [(item, {}) if isinstance(item, str) else next(iter(item.items())) for item in methods], []
@@ -264,6 +267,12 @@ def _same_kind(value: Any, declared: Any) -> bool:
     return isinstance(value, KINDS[type(declared)][1]) and (isinstance(value, bool) == isinstance(declared, bool))
 
 
+@cache
+def _known() -> list[str]:
+    """Return the data sets of the papers."""
+    return list(load_yaml(PUBLISHED))
+
+
 def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> tuple[DatasetEntry | None, list[str]]:
     if "of" in entry:
         return _derived_entry(name, entry, settings)
@@ -278,7 +287,7 @@ def _dataset_entry(name: str, entry: dict[str, Any], settings: dict[str, Any]) -
             f"datasets.{name}: the results have something else of this name already; a data set cannot be called "
             f"{', '.join(RESERVED)}"
         )
-    published, known = entry.get("published"), load_yaml(PUBLISHED)
+    published, known = entry.get("published"), _known()
     if isinstance(published, str) and published not in known:
         found.append(
             f"datasets.{name}.published: nothing is published about {published!r}; known are {', '.join(known)}; leave "

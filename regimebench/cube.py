@@ -6,6 +6,8 @@ The layout is described in ``docs/preprocess.md``. netCDF4 is the only reader a 
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,9 +21,10 @@ from regimebench import __version__
 from regimebench.dataset import Cube, DataError, not_finite
 from regimebench.files import replacing
 
-__all__ = ["content_hash", "read_cube", "write_cube"]
+__all__ = ["content_hash", "read_cube", "refuse_beyond_memory", "stored_hash", "write_cube"]
 
 HASH = "content_sha256"
+EXPANSION = 1100  # deflate makes at most 1,032 bytes of one
 CHUNK_VALUES = 4_194_304  # 16 MiB of float32, about one year of 41 x 41 x 7
 EPOCH = "days since 1970-01-01 00:00:00"
 # Attributes of a Cube that are one text per variable; they become string variables along `variable`.
@@ -101,12 +104,43 @@ def read_cube(path: str | Path, verify: bool = True) -> Cube:
     with _readable(path), netCDF4.Dataset(path) as file:
         file.set_auto_mask(False)
         cube = _read(file, path)
+        _check_read(cube, path)
     if verify and content_hash(cube) != cube.attrs[HASH]:
         raise DataError(
             f"{path} is damaged: its content does not have the SHA-256 stored in it ({cube.attrs[HASH][:12]}...); "
             "delete it and run the preprocess stage again"
         )
     return cube
+
+
+def refuse_beyond_memory(shape: tuple[int, ...], what: str) -> None:
+    """Raise :class:`DataError` if fields of this shape cannot be held: a few bytes can claim many."""
+    size, memory = 4 * math.prod(shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise DataError(
+            f"{what} would be {' x '.join(map(str, shape))} values, {size / 2**30:,.1f} GiB; this machine has "
+            f"{memory / 2**30:,.1f} GiB; take fewer days, cells or variables"
+        )
+
+
+def stored_hash(path: Path) -> str | None:
+    """Return the content hash stored in a cube file; None if there is no readable one."""
+    try:
+        with netCDF4.Dataset(path) as file:
+            return str(file.getncattr(HASH))
+    except (OSError, AttributeError, RuntimeError):
+        return None
+
+
+def _check_read(cube: Cube, path: Path) -> None:
+    """Refuse a file whose parts do not fit together, or hold text where numbers belong."""
+    try:
+        _check(cube)
+    except DataError as error:
+        raise DataError(f"{path} is damaged: {error}; delete it and run the preprocess stage again") from error
+    for name in ("lat", "lon", "minimum", "scale"):
+        if getattr(cube, name).dtype.kind not in "fiu":
+            raise DataError(f"{path} is damaged: {name} holds no numbers; delete it and run the preprocess stage again")
 
 
 def _check(cube: Cube) -> None:
@@ -232,7 +266,9 @@ def _readable(path: Path) -> Iterator[None]:
     """Turn what netCDF4 raises for a damaged or foreign file into one sentence."""
     try:
         yield
-    except (OSError, RuntimeError, IndexError, KeyError, AttributeError) as error:
+    except DataError:
+        raise
+    except (OSError, RuntimeError, LookupError, AttributeError, TypeError, ValueError, MemoryError) as error:
         raise DataError(
             f"{path} is not a readable cube: it is damaged, incomplete or was not written by the preprocess stage "
             f"({type(error).__name__}: {error}); delete it and run that stage again"
@@ -243,6 +279,9 @@ def _read(file: netCDF4.Dataset, path: Path) -> Cube:
     """Read an open file."""
     variables = file.variables
     data = variables["data"]
+    refuse_beyond_memory(data.shape, str(path))
+    if data.dtype != np.float32 or 4 * math.prod(data.shape) > EXPANSION * path.stat().st_size:
+        raise DataError(f"{path} says it holds more than its bytes can; delete it and run the preprocess stage again")
     mask = variables["mask"][:].astype(bool)
     values = data[:]
     np.copyto(values, np.float32(0), where=~mask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +13,11 @@ from typing import IO, Any
 from regimebench import batching, config, jobs, locks, registry
 from regimebench.config import Plan
 from regimebench.queues import Queue
-from regimebench.records import FAILED, InvalidRecord, intact, read_batch, skipped_seeds
+from regimebench.records import FAILED, InvalidRecord, batch_facts, fingerprint, intact, read_batch
 from regimebench.registry import MethodSpec
 from regimebench.schema import InvalidFile
+
+REBUILDS = "REGIMEBENCH_REBUILD"  # environment variable: tables and report only, from the records that exist
 
 
 class CannotStart(SystemExit):
@@ -31,6 +34,11 @@ def prepare_environment() -> None:
     os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
     os.environ["REGIMEBENCH_DRIVER_PID"] = str(os.getpid())
     os.environ["REGIMEBENCH_TTY"] = str(int(sys.stderr.isatty()))
+
+
+def rebuilds() -> bool:
+    """Say whether this call makes tables and report anew and has no rule that fetches, prepares or fits."""
+    return os.environ.get(REBUILDS) == "1"
 
 
 def make_plan(
@@ -93,6 +101,8 @@ class Run:
         # What this run makes is known by comparison: by the time of a file, a clock that was set would tell lies.
         self.before = stamps(self._told())
         self.held: IO[str] | None = None
+        self.contents: dict[str, str | None] = {}  # hash of each data set's cube
+        self.code: dict[str, str | None] = {}  # hash of each plugin's code
         # Waiting for a device must not hold cores: at most so many jobs that use one are started at a time. A queue
         # counts its own.
         if "gpu" not in workflow.global_resources and not plan.queue:
@@ -114,32 +124,52 @@ class Run:
     def cube(self, method_id: str) -> Callable[[Any], str]:
         """Return the input function of a method's fits, which looks at the job's batch file first.
 
-        A batch file that lists skipped fits whose framework is there now, results that are missing or damaged, or, with
-        ``retry_failed``, failed ones, is removed with all that was made from it, so that it is made again; the records
-        stay. Each is looked at once, before the first job. It is the file, not a
-        parameter of the job, that says what is to be done: so retrying can be repeated, switching it off computes
-        nothing again, and it works on results that were copied from elsewhere. Dry runs remove nothing.
+        A batch file that lists skipped fits whose framework is there now, other seeds than planned, fits of other
+        code, parameters or data, results that are missing or damaged, or, with ``retry_failed``, failed ones, is
+        removed with all that was made from it, so that it is made again; the records stay. Each is looked at once,
+        before the first job. It is the file, not a parameter of the job, that says what is to be done: so retrying can
+        be repeated, switching it off computes nothing again, and it works on results that came from elsewhere, of which
+        Snakemake knows nothing. Dry runs remove nothing.
         """
-        spec = self.plan.entries(method_id)[0].spec
 
         def cube(wildcards: Any) -> str:
             folder = self.plan.results / wildcards.dataset
             batch = folder / method_id / wildcards.variant / f"batch-{wildcards.number}.json"
+            address = method_id if wildcards.variant == "default" else f"{method_id}/{wildcards.variant}"
             if self._executes() and batch not in self.seen:
                 self.seen.add(batch)
-                if self._again(spec, batch):
+                if self._again(wildcards.dataset, address, int(wildcards.number), batch):
                     self._hold()
                     self._forget(wildcards.dataset, batch)
             return (folder / "cube.nc").as_posix()
 
         return cube
 
-    def _again(self, spec: MethodSpec, batch: Path) -> bool:
+    def _again(self, dataset: str, address: str, number: int, batch: Path) -> bool:
         if not batch.is_file():
             return False
         if not intact(batch) or (self.plan.retry_failed and lists_failures(batch)):
             return True
-        return bool(skipped_seeds(batch)) and not lacks(spec, self._conda())
+        facts, job = batch_facts(batch), self.plan.job(dataset, address, number)
+        if facts["skipped"] and not lacks(self.plan.methods[address].spec, self._conda()):
+            return True
+        expected = self._fingerprint(job)
+        return facts["seeds"] != job["seeds"] or bool(expected and set(facts["fingerprints"] or []) - {expected})
+
+    def _fingerprint(self, job: dict[str, Any]) -> str | None:
+        """Return the fingerprint that the fits of a job will have; None if the cube is not there or code is broken."""
+        dataset, method_id = job["dataset"], job["address"].partition("/")[0]
+        if dataset not in self.contents:
+            from regimebench.cube import stored_hash  # imported here: most calls start nothing
+
+            self.contents[dataset] = stored_hash(self.plan.results / dataset / "cube.nc")
+        if method_id not in self.code:
+            try:
+                self.code[method_id] = self.plan.methods[job["address"]].spec.code_hash
+            except SyntaxError:  # the fit will say so
+                self.code[method_id] = None
+        parameters = json.loads(jobs.text(job["parameters"]))
+        return fingerprint(job["address"], parameters, job["n_clusters"], self.code[method_id], self.contents[dataset])
 
     def _conda(self) -> bool:
         return any(method.name == "CONDA" for method in self.workflow.deployment_settings.deployment_method)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,10 +139,7 @@ def _table(runs: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _read_labels(path: Path, cube: Cube) -> np.ndarray:
-    try:
-        labels = load_labels(path.parent)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidRecord(f"{path} holds no readable labels ({error}); run the fit stage again") from error
+    labels = load_labels(path.parent)
     if labels.shape != (cube.n_days,):
         raise InvalidRecord(
             f"{path} has labels of shape {labels.shape}, but the cube has {cube.n_days} days; run the fit stage again"

@@ -129,6 +129,11 @@ def source_folders(entry: DatasetEntry) -> str:
     return sha256_json([[str(file), state.st_size, state.st_mtime_ns] for file, state in states])
 
 
+def drawn(plan: Plan, existing: bool) -> list[str]:
+    """Return all data sets, or, with ``existing``, those whose cube is there: a bundle may leave it out."""
+    return [name for name in plan.datasets if not existing or (plan.results / name / "cube.nc").is_file()]
+
+
 def table_files(plan: Plan, dataset: str) -> list[str]:
     """Return the Markdown tables of one data set."""
     kinds = ["paper", "standard", "statistics", "diagnostics", *(["truth"] if plan.datasets[dataset].planted else [])]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from regimebench.cube import write_cube
+from regimebench.cube import refuse_beyond_memory, write_cube
 from regimebench.dataset import Cube, DataError, Dataset, Progress, no_progress
 from regimebench.fields import Layout, check_values, layout, refuse
 from regimebench.files import replacing
@@ -123,6 +123,7 @@ def preprocess(
             raise DataError(f"data set {name!r}: {option} is {value!r}; allowed are {', '.join(allowed)}")
     place = layout(fields, name)
     rows, columns = (fields.sizes[dim] for dim in place.dims[1:])
+    refuse_beyond_memory((len(place.days), rows, columns, len(place.variables)), f"data set {name!r}")
     padding = (-rows % multiple, -columns % multiple) if variant == "paper" else (0, 0)
     scaling = _scaled(fields, place, name, variant, gaps, padding, progress)
     attrs = {

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from regimebench.arrays import arrays
 from regimebench.files import replacing
+from regimebench.untrusted import Refused, read_json
 
 SCHEMA_VERSION = 1
 WITH_LABELS = ("ok", "degenerate")
 FAILED = ("error", "timeout", "oom", "killed")
 SKIPPED = "skipped"  # not tried: the method's framework is not installed
 RECORD, FIT = "record.json", "fit.npz"
+SEED_RECORD = re.compile(rf"seed-\d{{4,9}}/{RECORD}")  # as a batch file names it: nothing leads out of its folder
 DIAGNOSTICS = "diagnostics."  # begins the names of their columns where runs are a table
 
 
@@ -108,17 +112,13 @@ def load(path: Path, verify_fit: bool = False) -> dict[str, Any]:
     InvalidRecord
         If the file is missing, damaged or of another schema version, or its ``fit.npz`` is missing or changed.
     """
-    from regimebench.schema import problems
-
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except OSError as error:
         raise InvalidRecord(f"{path} cannot be read: {error.strerror}; run the fit stage again") from error
-    except ValueError as error:
-        raise InvalidRecord(f"{path} is not valid JSON ({error}); run the fit stage again") from error
-    found = problems(record, "record")
-    if found:
-        raise InvalidRecord(f"{path} is not a valid record: {'; '.join(found)}; run the fit stage again")
+    except Refused as error:
+        raise InvalidRecord(f"{path} cannot be used: {error}; run the fit stage again") from error
+    check(record, path)
     expected = record["hashes"]["fit"]
     if expected is not None:
         fit = path.with_name(FIT)
@@ -129,12 +129,43 @@ def load(path: Path, verify_fit: bool = False) -> dict[str, Any]:
     return record
 
 
-def load_labels(folder: Path) -> Any:
-    """Return the labels in a seed's folder, an integer array of shape (time,)."""
-    import numpy as np
+def check(record: Any, path: Path) -> None:
+    """Raise :class:`InvalidRecord` if what was read from ``path`` is not a valid record."""
+    from regimebench.schema import problems
 
-    with np.load(folder / FIT, allow_pickle=False) as arrays:
-        return arrays["labels"]
+    found = problems(record, "record")
+    if found:
+        raise InvalidRecord(f"{path} is not a valid record: {'; '.join(found)}; run the fit stage again")
+
+
+def load_arrays(folder: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the arrays of ``fit.npz`` in a seed's folder whose names are ``wanted``.
+
+    Raises
+    ------
+    InvalidRecord
+        If it cannot be read.
+    """
+    path = folder / FIT
+    try:
+        return arrays(path, wanted)
+    except (OSError, Refused) as error:
+        raise InvalidRecord(f"{path} holds no readable labels ({error}); run the fit stage again") from error
+
+
+def load_labels(folder: Path) -> Any:
+    """Return the labels in a seed's folder, an integer array of shape (time,).
+
+    Raises
+    ------
+    InvalidRecord
+        If its ``fit.npz`` holds none.
+    """
+    path = folder / FIT
+    labels = load_arrays(folder, "labels".__eq__).get("labels")
+    if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
+        raise InvalidRecord(f"{path} holds no readable labels, one whole number per day; run the fit stage again")
+    return labels
 
 
 def finished(out: Path, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
@@ -162,18 +193,28 @@ def write_batch(path: Path, dataset: str, address: str, done: Iterable[Mapping[s
         "address": address,
         "seeds": [record["seed"] for record in done],
         "skipped": [record["seed"] for record in done if record["status"] == SKIPPED],
+        "fingerprints": sorted({record["fingerprint"] for record in done} - {None}),
         "records": names,
         "sha256": [sha256_file(path.parent / name) for name in names],
     }
     write_json(path, batch)
 
 
+def batch_facts(path: Path) -> dict[str, list[Any]]:
+    """Return which ``seeds`` a batch file lists, which were ``skipped``, and their ``fingerprints``; None if unknown.
+
+    A batch file that cannot be read lists nothing.
+    """
+    try:
+        batch = read_json(path)
+        return {name: batch.get(name) for name in ("seeds", "skipped", "fingerprints")}
+    except (OSError, ValueError, AttributeError):
+        return {"seeds": [], "skipped": [], "fingerprints": None}
+
+
 def skipped_seeds(path: Path) -> list[int]:
     """Return the seeds of a batch that were not tried; nothing for a batch file that cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("skipped", [])
-    except (OSError, ValueError, AttributeError):
-        return []
+    return batch_facts(path)["skipped"] or []
 
 
 def read_batch(path: Path) -> list[dict[str, Any]]:
@@ -185,8 +226,8 @@ def read_batch(path: Path) -> list[dict[str, Any]]:
         If the batch file or one of its records cannot be used.
     """
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["records"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        listed = [SEED_RECORD.fullmatch(name)[0] for name in read_json(path)["records"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InvalidRecord(f"{path} is not a readable batch file; run the fit stage again") from error
     return [load(path.parent / name) for name in listed]
 

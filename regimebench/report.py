@@ -69,7 +69,7 @@ def _section(material: Material, results: Path, base: Path) -> tuple[dict[str, A
     settings = material.settings
     name = settings["dataset"]
     findings = read_findings(material.folder / "verify.json") if settings["published"] else None
-    frame = Frame.of(material.cube, coast=not material.planted)
+    frame = Frame.of(material.cube, coast=not material.planted) if material.cube else None
     shown = regimes.shown_rows(material)
     section = {
         "id": name,
@@ -84,9 +84,9 @@ def _section(material: Material, results: Path, base: Path) -> tuple[dict[str, A
         "findings": findings,
         "evidence": evidence.tables(findings) if findings else [],
         "choice_of_k": choice_of_k(results, name),
-        "frame": frame.drawing,
+        "frame": frame.drawing if frame else None,
         "calendar": regimes.calendar(material),
-        "portraits": regimes.portraits(material, frame, shown),
+        "portraits": regimes.portraits(material, frame, shown) if frame else [],
         "curves": training.curves(material),
         "failures": origins.failures(material),
         "origins": [origins.data(material), origins.machines(material), origins.code(material)],

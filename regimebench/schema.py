@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from regimebench.untrusted import Refused, check_size, parse_yaml, read_text
 
+SHORT = reprlib.Repr()  # never the whole of a large value
+SHORT.maxlevel, SHORT.maxdict, SHORT.maxlist, SHORT.maxstring, SHORT.maxother = 4, 10, 30, 100, 100
 SCHEMAS = Path(__file__).resolve().parents[1] / "workflow" / "schemas"
 
 
@@ -24,9 +28,31 @@ class InvalidFile(ValueError):
 @cache
 def _validator(name: str) -> Any:
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
-    with open(SCHEMAS / f"{name}.schema.yaml") as file:
-        return Draft202012Validator(yaml.safe_load(file))
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_whole, "number": _is_number})
+    document = parse_yaml(read_text(SCHEMAS / f"{name}.schema.yaml"))
+    return extend(Draft202012Validator, type_checker=types)(_to_the_end(document))
+
+
+def _is_whole(checker: Any, value: Any) -> bool:
+    """Say what a whole number is: for JSON Schema 3.0 is one, for ``range`` it is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    return _is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _to_the_end(schema: Any) -> Any:
+    """Return a schema whose patterns end where the text ends: Python's ``$`` lets a line end follow."""
+    if isinstance(schema, dict):
+        made = {key: _to_the_end(value) for key, value in schema.items()}
+        pattern = schema.get("pattern")
+        if isinstance(pattern, str) and pattern.endswith("$"):
+            made["pattern"] = pattern[:-1] + r"\Z"
+        return made
+    return [_to_the_end(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def load_yaml(path: Path) -> Any:
@@ -38,18 +64,19 @@ def load_yaml(path: Path) -> Any:
         If the file cannot be read or parsed, naming the line.
     """
     try:
-        with open(path) as file:
-            return yaml.safe_load(file)
+        return parse_yaml(read_text(path))
     except OSError as error:
         raise InvalidFile(str(path), [f"cannot be read: {error.strerror}"]) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise InvalidFile(str(path), [f"is not valid YAML{line}: {getattr(error, 'problem', error)}"]) from error
+    except Refused as error:
+        raise InvalidFile(str(path), [str(error)]) from error
 
 
 def problems(document: Any, name: str) -> list[str]:
     """Return every way in which ``document`` breaks the schema ``name``, as ``path: sentence``."""
+    try:
+        check_size(document)
+    except Refused as error:
+        return [f"top level: {error}"]
     found = sorted(
         _validator(name).iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path]
     )
@@ -64,7 +91,7 @@ def _where(path: Iterable[Any]) -> str:
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
+    text = SHORT.repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -90,7 +117,7 @@ def _sentences(error: Any) -> list[str]:
         "exclusiveMinimum": lambda: f"it must be greater than {allowed}",
         "minItems": lambda: f"at least {allowed} entries are needed",
         "minLength": lambda: "it must not be empty",
-        "pattern": lambda: f"it must match {allowed}",
+        "pattern": lambda: "it must match " + allowed.replace(r"\Z", "$"),
         "uniqueItems": lambda: "entries must differ",
     }
     hint = texts[kind]() if kind in texts else error.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,18 @@ from tabulate import tabulate
 from regimebench.files import replacing
 
 LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\n": " ",
+    "\r": " ",
     "_": r"\_",
     "%": r"\%",
     "&": r"\&",
     "#": r"\#",
-    "^": r"\^{}",
     "±": r"$\pm$",
     "≥": r"$\geq$",
     "–": "--",
@@ -59,10 +67,20 @@ class Table:
 
 
 def markdown(table: Table) -> str:
-    """Return the table as Markdown with title, caption and notes."""
-    body = _tabulate(table, lambda cell: f"**{cell.text}**" if cell.best and cell.text else cell.text, str, "pipe")
-    notes = "\n".join(f"- {note}" for note in table.notes)
-    return "\n\n".join(part for part in (f"## {table.title}", table.caption, body, notes) if part) + "\n"
+    """Return the table as Markdown with title, caption and notes; no text in it can begin a column, a line or a tag."""
+
+    def show(cell: Cell) -> str:
+        text = _one_line(cell.text).replace("|", r"\|")
+        return f"**{text}**" if cell.best and text else text
+
+    body = _tabulate(table, show, lambda head: _one_line(head).replace("|", r"\|"), "pipe")
+    notes = "\n".join(f"- {_one_line(note)}" for note in table.notes)
+    parts = (f"## {_one_line(table.title)}", _one_line(table.caption), body, notes)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"[\r\n]+", " ", text))
 
 
 def latex(table: Table) -> str:

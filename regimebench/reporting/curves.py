@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from regimebench.records import FIT
+from regimebench.records import FIT, load_arrays
 
 PREFIX = "history_"
 COLUMNS = 4
@@ -21,8 +21,8 @@ def read_history(folder: Path) -> dict[str, np.ndarray]:
     """Return the series of one seed's ``fit.npz``, by name; nothing if there is no such file."""
     if not (folder / FIT).is_file():
         return {}
-    with np.load(folder / FIT) as stored:
-        return {name.removeprefix(PREFIX): stored[name] for name in stored.files if name.startswith(PREFIX)}
+    stored = load_arrays(folder, lambda name: name.startswith(PREFIX))
+    return {name.removeprefix(PREFIX): series for name, series in stored.items()}
 
 
 def panels(names: Sequence[str]) -> dict[str, list[str]]:

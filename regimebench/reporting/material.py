@@ -36,19 +36,21 @@ class Material:
     folder : Path
         ``results/<dataset>``.
     results : Results
-    cube : Cube
+    cube : Cube or None
+        None where it did not come with the results: a bundle may leave it out.
     """
 
     folder: Path
     results: Results
-    cube: Cube
+    cube: Cube | None
 
     @classmethod
     def read(cls, settings: Mapping[str, Any], results: Path) -> Material:
         """Return what stands in the results folder."""
         folder = results / settings["dataset"]
         found = Results.read(dict(settings), folder / "scores.csv", folder / "runs.csv")
-        return cls(folder, found, read_cube(folder / "cube.nc"))
+        path = folder / "cube.nc"
+        return cls(folder, found, read_cube(path) if path.is_file() else None)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -122,8 +124,11 @@ class Material:
         """Labels of each row's best run, numbered alike.
 
         The first row's clusters are numbered by size, from 0; every other row takes the numbers that overlap most with
-        the first's, so that one number, and one colour, means the same days wherever that is possible.
+        the first's, so that one number, and one colour, means the same days wherever that is possible. Empty without
+        a cube: there are no days to show them on.
         """
+        if self.cube is None:
+            return {}
         names = [address for address in self.ranked if address in self.best.index]
         runs = {address: self.labels_of(address, int(self.best.loc[address, "seed"])) for address in names}
         if not names:

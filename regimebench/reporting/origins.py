@@ -17,9 +17,8 @@ SHORT = 12
 def data(material: Material) -> Table:
     """Return what the cube says about itself."""
     skip = {"projection", "long_names", "cell_methods", "Conventions"}
-    rows = [
-        [Cell(_plain(name)), Cell(_value(value))] for name, value in material.cube.attrs.items() if name not in skip
-    ]
+    attrs = material.cube.attrs if material.cube else {}
+    rows = [[Cell(_plain(name)), Cell(_value(value))] for name, value in attrs.items() if name not in skip]
     return Table(f"{material.settings['title']}: the data", ["attribute of the cube", "value"], rows)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from regimebench.records import FIT, row_folder, seed_folder
+from regimebench.records import load_arrays, row_folder, seed_folder
 from regimebench.reporting.colours import cluster_colour, strip
 from regimebench.reporting.composites import Frame, composites
 from regimebench.reporting.material import Material
@@ -32,7 +32,9 @@ def shown_rows(material: Material) -> list[str]:
 
 
 def calendar(material: Material) -> dict[str, Any]:
-    """Return a strip per row, one pixel per day, and the ticks of the months below."""
+    """Return a strip per row, one pixel per day, and the ticks of the months below; no strips without a cube."""
+    if material.cube is None:
+        return {"strips": [], "ticks": [], "legend": []}
     time = material.cube.time.astype("datetime64[D]")
     strips = [
         {
@@ -119,11 +121,11 @@ def encoded(labels: np.ndarray) -> str:
 
 def _own_embedding(material: Material, address: str, seed: int) -> dict[str, Any] | None:
     """Return the first two principal components of what the method stored as its embedding; None if it has none."""
-    path = seed_folder(row_folder(material.folder, address), seed) / FIT
-    with np.load(path, allow_pickle=False) as stored:
-        if "embedding" not in stored.files:
-            return None
-        Z = stored["embedding"].reshape(material.cube.n_days, -1)
+    folder = seed_folder(row_folder(material.folder, address), seed)
+    stored = load_arrays(folder, "embedding".__eq__)
+    if "embedding" not in stored or len(stored["embedding"]) != material.cube.n_days:
+        return None
+    Z = stored["embedding"].reshape(material.cube.n_days, -1)
     scores, shares = principal_components(Z, 2)
     if scores.shape[1] < 2:
         scores = np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))

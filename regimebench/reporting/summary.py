@@ -63,6 +63,11 @@ def overall_limits(n_datasets: int) -> list[str]:
 def facts(material: Material) -> str:
     """Return what was computed on."""
     cube, settings = material.cube, material.settings
+    if cube is None:
+        return (
+            "The data did not come with these results, so this section has no calendar, no maps and no picture of the "
+            f"days; preprocessing {settings['preprocess']}, k = {settings['n_clusters']}."
+        )
     shape, padded = (" x ".join(map(str, each.values.shape[1:3])) for each in (cube.unpadded(), cube))
     padding = f" (with zeros to {padded})" if padded != shape else ""
     return (

@@ -156,6 +156,7 @@ def test_batch_file_leads_to_its_records(folder):
         "address": "dec/untrained",
         "seeds": [3],
         "skipped": [],
+        "fingerprints": [HASH],
         "records": ["seed-0003/record.json"],
         "sha256": [records.sha256_file(folder / "record.json")],
     }

@@ -35,8 +35,8 @@ rule aggregate:
         settings=lambda wildcards: jobs.text(jobs.table_settings(PLAN, wildcards.dataset)),
         tables=subpath(output[0], parent=True),
     shell:
-        "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores} --runs {input.runs}"
-        " --agreement {input.agreement} --shifted {input.shifted} --printed {input.printed} --tables {params.tables} > {log} 2>&1"
+        "python -m regimebench aggregate --settings {params.settings:q} --scores {input.scores:q} --runs {input.runs:q}"
+        " --agreement {input.agreement:q} --shifted {input.shifted:q} --printed {input.printed:q} --tables {params.tables:q} > {log:q} 2>&1"
 
 
 # Planted data have a third table, which compares with the truth.
@@ -80,7 +80,7 @@ rule paper_tables:
         settings=jobs.text(jobs.paper_settings(PLAN)),
         tables=f"{RESULTS}/tables",
     shell:
-        "python -m regimebench paper-tables --settings {params.settings:q} --tables {params.tables} > {log} 2>&1"
+        "python -m regimebench paper-tables --settings {params.settings:q} --tables {params.tables:q} > {log:q} 2>&1"
 
 
 # Checks of the printed numbers that need no data, for the report; docs/audit.md holds the same.
@@ -100,7 +100,7 @@ rule audit:
     conda:
         "../../environment.yml"
     shell:
-        "python -m regimebench audit --out {output.markdown} --html {output.html} > {log} 2>&1"
+        "python -m regimebench audit --out {output.markdown:q} --html {output.html:q} > {log:q} 2>&1"
 
 
 # Several data sets side by side, as far as their number allows, and real days beside changed ones.
@@ -121,7 +121,7 @@ rule across:
         settings=jobs.text(jobs.report_settings(PLAN)),
         tables=subpath(output[0], parent=True),
     shell:
-        "python -m regimebench across --settings {params.settings:q} --tables {params.tables} > {log} 2>&1"
+        "python -m regimebench across --settings {params.settings:q} --tables {params.tables:q} > {log:q} 2>&1"
 
 
 # What the results of all data sets took to compute.
@@ -142,5 +142,5 @@ rule cost:
         results=RESULTS,
         stem=lambda wildcards, output: output[0].removesuffix(".md"),
     shell:
-        "python -m regimebench cost --settings {params.settings:q} --results {params.results} --stem {params.stem}"
-        " > {log} 2>&1"
+        "python -m regimebench cost --settings {params.settings:q} --results {params.results:q} --stem {params.stem:q}"
+        " > {log:q} 2>&1"

@@ -18,5 +18,5 @@ rule choose_k:
         tables=f"{RESULTS}/tables",
         figures=f"{RESULTS}/figures/{{dataset}}",
     shell:
-        "OMP_NUM_THREADS={threads} python -m regimebench choose-k --settings {params.settings:q} --cube {input.cube}"
-        " --tables {params.tables} --figures {params.figures} > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m regimebench choose-k --settings {params.settings:q} --cube {input.cube:q}"
+        " --tables {params.tables:q} --figures {params.figures:q} > {log:q} 2>&1"

@@ -19,6 +19,6 @@ rule evaluate:
         batches=jobs.text(jobs.batches(PLAN)),
         shifts=PLAN.shifts,
     shell:
-        "python -m regimebench evaluate --cube {input.cube} --scores {output.scores} --runs {output.runs}"
-        " --agreement {output.agreement} --shifted {output.shifted} --shifts {params.shifts}"
-        " --batches {params.batches:q} {input.truth} > {log} 2>&1"
+        "python -m regimebench evaluate --cube {input.cube:q} --scores {output.scores:q} --runs {output.runs:q}"
+        " --agreement {output.agreement:q} --shifted {output.shifted:q} --shifts {params.shifts:q}"
+        " --batches {params.batches:q} {input.truth:q} > {log:q} 2>&1"

@@ -24,5 +24,5 @@ for method_id in PLAN.method_ids():
         params:
             job=jobs.fit_job(PLAN, method_id),
         shell:
-            "python -m regimebench.fit --job {params.job:q} --cube {input.cube} --batch {output}"
-            " --threads {threads} --limit-minutes {resources.runtime} > {log} 2>&1"
+            "python -m regimebench.fit --job {params.job:q} --cube {input.cube:q} --batch {output:q}"
+            " --threads {threads} --limit-minutes {resources.runtime} > {log:q} 2>&1"

@@ -16,8 +16,8 @@ rule preprocess:
         settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].settings()),
         truth=f"{RESULTS}/truth/{{dataset}}.csv",
     shell:
-        "python -m regimebench preprocess --settings {params.settings:q} --manifest {input.manifest}"
-        " --cube {output.cube} --truth {params.truth} > {log} 2>&1"
+        "python -m regimebench preprocess --settings {params.settings:q} --manifest {input.manifest:q}"
+        " --cube {output.cube:q} --truth {params.truth:q} > {log:q} 2>&1"
 
 
 # Planted data know the truth, which stands apart from the cube.
@@ -47,8 +47,8 @@ rule derive:
     params:
         settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].derivation()),
     shell:
-        "python -m regimebench derive --settings {params.settings:q} --source {input.cube} --cube {output.cube}"
-        " > {log} 2>&1"
+        "python -m regimebench derive --settings {params.settings:q} --source {input.cube:q} --cube {output.cube:q}"
+        " > {log:q} 2>&1"
 
 
 # Everything that comes before the fits, for a head node whose compute nodes have no network.

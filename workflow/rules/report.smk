@@ -1,6 +1,6 @@
 rule report:
     input:
-        cubes=expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=PLAN.datasets),
+        cubes=expand(f"{RESULTS}/{{dataset}}/cube.nc", dataset=jobs.drawn(PLAN, driver.rebuilds())),
         runs=expand(f"{RESULTS}/{{dataset}}/runs.csv", dataset=PLAN.datasets),
         scores=expand(f"{RESULTS}/{{dataset}}/scores.csv", dataset=PLAN.datasets),
         agreement=expand(f"{RESULTS}/{{dataset}}/agreement.csv", dataset=PLAN.datasets),
@@ -23,7 +23,7 @@ rule report:
     params:
         settings=jobs.text(jobs.report_settings(PLAN)),
     shell:
-        "python -m regimebench report --settings {params.settings:q} --page {output} > {log} 2>&1"
+        "python -m regimebench report --settings {params.settings:q} --page {output:q} > {log:q} 2>&1"
 
 
 rule figures:
@@ -51,4 +51,4 @@ rule figures:
     params:
         settings=lambda wildcards: jobs.text(jobs.figure_settings(PLAN, wildcards.dataset)),
     shell:
-        "python -m regimebench figures --settings {params.settings:q} --folder {output} > {log} 2>&1"
+        "python -m regimebench figures --settings {params.settings:q} --folder {output:q} > {log:q} 2>&1"

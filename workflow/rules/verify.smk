@@ -20,5 +20,5 @@ rule verify:
     params:
         published=lambda wildcards: PLAN.datasets[wildcards.dataset].published,
     shell:
-        "python -m regimebench verify {input.cube} --published {params.published:q} --findings {output.findings}"
-        " --table {output.table} > {log} 2>&1"
+        "python -m regimebench verify {input.cube:q} --published {params.published:q} --findings {output.findings:q}"
+        " --table {output.table:q} > {log:q} 2>&1"
