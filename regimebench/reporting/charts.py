@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from regimebench.metrics import find
 from regimebench.reporting.colours import cluster_colour
@@ -42,6 +43,7 @@ def distributions(material: Material, protocol: str) -> Figure:
         found = find(protocol, metric)
         axis.set_title(f"{found.title} ({'higher' if found.better == 'higher' else 'lower'} is better)", fontsize=7)
         axis.tick_params(labelsize=7)
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(axis="x", color="0.9", linewidth=0.6)
         axis.set_yticks(range(len(rows)), rows, fontsize=7)
         axis.spines[["top", "right"]].set_visible(False)
