@@ -115,12 +115,13 @@ def test_job_killed_by_slurm_for_memory(run, cluster, noted):
 
 
 def test_job_killed_by_its_time_limit(run, cluster, noted):
-    run.misbehaves(pause=22 * SLOWNESS)  # Slurm looks at the limit, a minute, twice a minute
-    run.config["seeds"] = 4
+    run.misbehaves(pause=22)  # below the method's own deadline; Slurm looks at its limit twice a minute
+    seeds = 4 * SLOWNESS
+    run.config.update(seeds=seeds, seeds_per_job=seeds)
     driver = run.begin("--set-resources", f"fit_misbehaving:runtime={SLOWNESS}")
     cluster.wait_for(lambda: "TIMEOUT" in run.jobs().values(), "the time limit")
     before = run.finished()
     assert before
     run.end(driver)
     assert list(run.jobs().values()) == ["TIMEOUT", "COMPLETED"]
-    noted("killed by its time limit", before, twice=set(run.starts()) - {0}, row="4/4 ok")
+    noted("killed by its time limit", before, twice=set(run.starts()) - {0}, row=f"{seeds}/{seeds} ok")
