@@ -78,7 +78,7 @@ rule paper_tables:
         "../../environment.yml"
     params:
         settings=jobs.text(jobs.paper_settings(PLAN)),
-        tables=f"{RESULTS}/tables",
+        tables=subpath(output[0], parent=True),
     shell:
         "python -m regimebench paper-tables --settings {params.settings:q} --tables {params.tables:q} > {log:q} 2>&1"
 
@@ -139,7 +139,7 @@ rule cost:
         "../../environment.yml"
     params:
         settings=jobs.text(jobs.report_settings(PLAN)),
-        results=RESULTS,
+        results=subpath(output[0], ancestor=2),
         stem=lambda wildcards, output: output[0].removesuffix(".md"),
     shell:
         "python -m regimebench cost --settings {params.settings:q} --results {params.results:q} --stem {params.stem:q}"

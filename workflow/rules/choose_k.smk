@@ -15,8 +15,8 @@ rule choose_k:
         "../../environment.yml"
     params:
         settings=lambda wildcards: jobs.text(jobs.k_settings(PLAN, wildcards.dataset)),
-        tables=f"{RESULTS}/tables",
-        figures=f"{RESULTS}/figures/{{dataset}}",
+        tables=subpath(output[0], parent=True),
+        figures=subpath(output[4], parent=True),
     shell:
         "OMP_NUM_THREADS={threads} python -m regimebench choose-k --settings {params.settings:q} --cube {input.cube:q}"
         " --tables {params.tables:q} --figures {params.figures:q} > {log:q} 2>&1"
