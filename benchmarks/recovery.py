@@ -323,9 +323,8 @@ def page(csv: Path, addresses: list[str]) -> str:
     )
     small = " ".join(
         f"`{plugin}` is a small network ({', '.join(f'{name} {value}' for name, value in values.items())}); its design "
-        "was chosen with data sets 100 and 101 and their regimes in view; 102 and 103 of subspaces had been fitted "
-        "once before the steps and the target of its joint phase were changed for what 100 and a data set outside "
-        "this page showed."
+        "was chosen with data sets 100 and 101 and their regimes in view; 100 to 103 of subspaces had been fitted "
+        "once before its joint phase was changed, for what 100 and a data set outside this page showed."
         for plugin, values in SMALL.items()
     )
     return f"""# Recovery of planted regimes
