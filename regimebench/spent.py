@@ -35,7 +35,7 @@ def cost_tables(settings: Mapping[str, Any], results: Path, stem: Path) -> None:
     Parameters
     ----------
     settings : mapping
-        ``datasets``: what the tables of each data set know, in order.
+        ``datasets``: what the tables of each data set know, in order; ``rows``, of all of them.
     results : Path
         The results folder.
     stem : Path
@@ -44,8 +44,8 @@ def cost_tables(settings: Mapping[str, Any], results: Path, stem: Path) -> None:
     names = [each["dataset"] for each in settings["datasets"]]
     runs = pd.concat([pd.read_csv(results / name / "runs.csv").assign(dataset=name) for name in names])
     runs = runs[runs["status"] != "skipped"]
-    rows = dict.fromkeys(row["address"] for each in settings["datasets"] for row in each["rows"])
-    by_row = _grouped(runs, "address", [address for address in rows if (runs["address"] == address).any()])
+    rows = [row["address"] for row in settings["rows"] if (runs["address"] == row["address"]).any()]
+    by_row = _grouped(runs, "address", rows)
     by_data = _grouped(runs, "dataset", names)
     made = [
         _table(by_row, "row", CAPTION, [_energy_note(runs)]),

@@ -22,7 +22,7 @@ def tables(tmp_path):
             (tmp_path / name).mkdir()
             pd.DataFrame(found, columns=list(RUN_COLUMNS)).to_csv(tmp_path / name / "runs.csv", index=False)
         rows = [{"address": address} for address in ("kmeans", "dec", "dec_tf")]
-        settings = {"datasets": [{"dataset": name, "rows": rows} for name in runs]}
+        settings = {"datasets": [{"dataset": name} for name in runs], "rows": rows}
         cost_tables(settings, tmp_path, tmp_path / "tables" / "cost")
         assert (tmp_path / "tables" / "cost.tex").read_text().count("begin{table}") == 2
         numbers = pd.read_csv(tmp_path / "tables" / "cost.csv").set_index(["of", "name"])
