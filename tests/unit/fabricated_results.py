@@ -160,7 +160,7 @@ def _fits(folder, cube, row, truth, k, chosen, embedding, rng) -> Path:
                     for name in ("loss", "embedding_norm")
                 }
                 arrays |= {f"history_size_{i}": rng.random(row.history) for i in range(3)}
-            np.savez_compressed(place / records.FIT, **arrays)
+            np.savez(place / records.FIT, **arrays)
             digest = records.sha256_file(place / records.FIT)
         record = _record(row, seed, status, labels, k, cube, chosen["dataset"], digest, rng)
         records.write_json(place / records.RECORD, record)

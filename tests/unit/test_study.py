@@ -125,7 +125,8 @@ def test_tables_over_data_sets_leave_changed_ones_out_and_show_the_excess(tmp_pa
     for name, shift in (("one", 0.0), ("two", 0.0), ("surrogate", -0.9)):
         write_results(tmp_path / name, shift, planted=False)
     sets = [settings("one"), settings("two"), settings("surrogate", of="one")]
-    over_data_sets({"results": str(tmp_path), "datasets": sets}, tmp_path / "tables")
+    shared = {key: sets[0][key] for key in ("rows", "budget")}
+    over_data_sets({"results": str(tmp_path), "datasets": sets, **shared}, tmp_path / "tables")
     text = (tmp_path / "tables" / "across.md").read_text()
     assert "2 data sets: the smallest two-sided p of a signed-rank test of two rows is 0.5" in text
     assert "| good" in text
