@@ -25,10 +25,6 @@ def test_a_run_goes_on_elsewhere_and_only_what_is_other_or_missing_is_fitted(pro
     unpack(path, other.results)
     before = records(other.results)
     assert len(before) == 4
-    planned = other.run("-n")
-    assert "evaluate" in planned
-    for rule in ("download", "preprocess", "fit_"):
-        assert f"\n{rule}" not in planned
     other.config["methods"] = ["random", {"kmeans": {"n_init": 3}}]
     other.fits()
     after = records(other.results)

@@ -58,9 +58,9 @@ def test_a_run_ends_in_tables_and_a_page_and_a_second_run_does_nothing(project):
             assert (project.results / "tables" / f"tiny.{protocol}.{suffix}").stat().st_size > 0
     assert "| kmeans " in (project.results / "tables" / "cost.md").read_text()
     page = (project.results / "report" / "index.html").read_text()
-    for source in ("best-runs.png", "kmeans.png"):
-        assert source in page
-        assert (project.results / "figures" / "tiny" / source).stat().st_size > 5000
+    for part in ("Calendar", "Regimes on maps", "data:image/png;base64"):
+        assert part in page
+    assert (project.results / "figures" / "tiny" / "runs" / "kmeans.maps.png").stat().st_size > 5000
     for name in ("tiny.k", "paper.dsc-2023-table-1", "paper.adatsc-2025-table-2", "audit"):
         assert "</table>" in (project.results / "tables" / f"{name}.html").read_text()
     assert (project.results / "figures" / "tiny" / "choice-of-k.png").stat().st_size > 5000

@@ -9,7 +9,7 @@ rule report:
         tables=[table for name in PLAN.datasets for table in jobs.table_files(PLAN, name)],
         papers=[f"{stem}.html" for stem in jobs.paper_table_stems(PLAN)],
         audit=f"{RESULTS}/tables/audit.html",
-        k=expand(f"{RESULTS}/tables/{{dataset}}.k.html", dataset=PLAN.datasets),
+        k=expand(f"{RESULTS}/tables/{{dataset}}.k.html", dataset=jobs.drawn(PLAN, driver.rebuilds())),
         code=jobs.code("report.py"),
         templates=collect("workflow/report/{file}", file=jobs.page_parts()),
     output:
