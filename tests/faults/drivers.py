@@ -124,10 +124,11 @@ def _drive(world: World) -> int:
     if _fits(plan, cube):
         return 1
     batches = jobs.batch_files(folder, jobs.batches(plan))
-    scores, runs = folder / "scores.csv", folder / "runs.csv"
-    settings, printed = jobs.table_settings(plan, "demo"), ROOT / "published" / "tables.yaml"
-    code = _stage(lambda: evaluate.evaluate(cube, batches, scores, runs, truth)) or _stage(
-        lambda: aggregate.aggregate(settings, scores, runs, printed, plan.results / "tables")
+    out = evaluate.Outputs(*(folder / f"{name}.csv" for name in ("scores", "runs", "agreement", "shifted")))
+    settings, tables = jobs.table_settings(plan, "demo"), plan.results / "tables"
+    printed = ROOT / "published" / "tables.yaml"
+    code = _stage(lambda: evaluate.evaluate(cube, batches, out, truth, plan.shifts)) or _stage(
+        lambda: aggregate.aggregate(settings, out.scores, out.runs, printed, tables, out.agreement, out.shifted)
     )
     held.close()
     return code
