@@ -23,6 +23,7 @@ import tempfile
 import time
 import traceback
 import zipfile
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class Hang(BaseException):
     """One input took too long."""
 
 
-class Parser:
+class Parser(ABC):
     """One kind of file: valid inputs, how they are mutated, how they are read, and the errors that are documented."""
 
     name = ""
@@ -71,17 +72,17 @@ class Parser:
         self.folder = folder / self.name
         self.folder.mkdir()
 
+    @abstractmethod
     def seeds(self) -> list[bytes]:
         """Return valid inputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mutate(self, mutator: Mutator, data: bytes) -> bytes:
         """Return a broken input."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, data: bytes) -> None:
         """Read an input as the suite does, as far as its contents reach."""
-        raise NotImplementedError
 
 
 class Record(Parser):
