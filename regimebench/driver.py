@@ -29,9 +29,11 @@ def prepare_environment() -> None:
 
     Jobs call ``python``; Snakemake may have been started by its path, with another ``python`` first on PATH. The fit
     supervisor stops its worker when the process named in ``REGIMEBENCH_DRIVER_PID`` is gone. With ``REGIMEBENCH_TTY``
-    long work draws a progress bar on the terminal, although its output goes to a log file.
+    long work draws a progress bar on the terminal, although its output goes to a log file. Jobs other than fits, which
+    set theirs, have one thread, as their rules say: data sets are what runs side by side.
     """
     os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
+    os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["REGIMEBENCH_DRIVER_PID"] = str(os.getpid())
     os.environ["REGIMEBENCH_TTY"] = str(int(sys.stderr.isatty()))
 

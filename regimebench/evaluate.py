@@ -179,11 +179,8 @@ def _score(cube: Cube, labels: dict[tuple[str, int], np.ndarray], truth: np.ndar
     partitions = np.array(list(labels.values()), dtype=np.int64).reshape(-1, cube.n_days)
     parts = [_scored(cube, partitions)]
     if truth is not None:
-        parts += [
-            pd.DataFrame({"partition": row, "protocol": "truth", "metric": list(found), "value": list(found.values())})
-            for row, partition in enumerate(partitions)
-            for found in [score_against_truth(truth, partition)]
-        ]
+        found = pd.DataFrame(score_against_truth(truth, partitions)).rename_axis(index="partition")
+        parts.append(found.melt(var_name="metric", ignore_index=False).reset_index().assign(protocol="truth"))
     scores = pd.concat(parts).sort_values("partition", kind="stable", ignore_index=True)
     keys = pd.DataFrame(list(labels), columns=["address", "seed"]).loc[scores["partition"]].reset_index(drop=True)
     return pd.concat([keys, scores.drop(columns="partition")], axis=1)[list(SCORE_COLUMNS)]

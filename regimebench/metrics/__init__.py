@@ -2,7 +2,7 @@
 
 from regimebench.metrics.compactness import implied_ch, implied_inertia
 from regimebench.metrics.definitions import METRICS, PROTOCOLS, Metric, find, markdown_table, metrics_of
-from regimebench.metrics.external import matched_accuracy, score_against_truth
+from regimebench.metrics.external import score_against_truth
 from regimebench.metrics.score import score_partitions
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "implied_ch",
     "implied_inertia",
     "markdown_table",
-    "matched_accuracy",
     "metrics_of",
     "score_against_truth",
     "score_partitions",

@@ -1,44 +1,82 @@
-"""Agreement with planted labels."""
+"""Agreement of many partitions with the planted labels, all from one product of indicator matrices."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
+from scipy.special import xlogy
 
-__all__ = ["matched_accuracy", "score_against_truth"]
+from regimebench.metrics.partitions import Stack, canonical, chunks
 
-
-def matched_accuracy(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of days labelled right under the best one-to-one matching of clusters to regimes.
-
-    Parameters
-    ----------
-    truth, labels : ndarray of int, shape (n,)
-        Names do not matter; a cluster left without a regime, or a regime without a cluster, has all its days wrong.
-    """
-    table = contingency_matrix(truth, labels)
-    return float(table[linear_sum_assignment(table, maximize=True)].sum() / len(truth))
+__all__ = ["score_against_truth"]
 
 
-def score_against_truth(truth: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return ``ari``, ``nmi`` (arithmetic mean of the entropies) and ``accuracy`` of one partition.
+def score_against_truth(truth: np.ndarray, partitions: np.ndarray) -> dict[str, np.ndarray]:
+    """Return ``ari``, ``nmi`` (arithmetic mean of the entropies) and ``accuracy`` of partitions.
 
     Parameters
     ----------
-    truth, labels : ndarray of int, shape (n,)
+    truth : ndarray of int, shape (n,)
         One label per day.
+    partitions : ndarray of int, shape (P, n)
+        One partition per row. Names of clusters do not matter.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (P,)
+        The adjusted Rand index (Hubert & Arabie 1985); the mutual information over the mean of the two entropies; and
+        the share of days labelled right under the best one-to-one matching, in which a cluster left without a regime,
+        or a regime without a cluster, has all its days wrong. Two trivial partitions agree entirely.
 
     Raises
     ------
     ValueError
-        If the lengths differ.
+        If the days differ.
     """
-    if len(truth) != len(labels):
-        raise ValueError(f"the truth has {len(truth)} days and the partition {len(labels)}; they must be the same days")
+    if partitions.ndim != 2 or partitions.shape[1:] != truth.shape:
+        raise ValueError(
+            f"the truth has shape {truth.shape} and the partitions {partitions.shape}; they must be of the same days"
+        )
+    if not len(partitions):
+        return {name: np.zeros(0) for name in ("ari", "nmi", "accuracy")}
+    distinct, which = np.unique(canonical(partitions), axis=0, return_inverse=True)
+    regimes = Stack(canonical(truth[None]))
+    parts = [_agreement(regimes, Stack(distinct[chunk])) for chunk in chunks(distinct)]
+    return {name: np.concatenate([part[name] for part in parts])[which.ravel()] for name in parts[0]}
+
+
+def _agreement(regimes: Stack, stack: Stack) -> dict[str, np.ndarray]:
+    """Return the agreement of each partition of a stack with one partition; ``table`` (r, K) counts days of both."""
+    table = regimes.one_hot.T @ stack.one_hot
     return {
-        "ari": float(adjusted_rand_score(truth, labels)),
-        "nmi": float(normalized_mutual_info_score(truth, labels)),
-        "accuracy": matched_accuracy(truth, labels),
+        "ari": _adjusted_rand(table, regimes, stack),
+        "nmi": _mutual_information(table, regimes, stack),
+        "accuracy": _matched(table, stack),
     }
+
+
+def _adjusted_rand(table: np.ndarray, regimes: Stack, stack: Stack) -> np.ndarray:
+    together = stack.sum_partitions(_pairs(table).sum(axis=0))
+    true, found = _pairs(regimes.sizes).sum(), stack.sum_partitions(_pairs(stack.sizes))
+    chance, most = true * found / max(_pairs(stack.n_days), 1), (true + found) / 2
+    return np.divide(together - chance, most - chance, out=np.ones(stack.n_partitions), where=most != chance)
+
+
+def _pairs(days: np.ndarray | int) -> np.ndarray:
+    return np.asarray(days) * (np.asarray(days) - 1.0) / 2
+
+
+def _mutual_information(table: np.ndarray, regimes: Stack, stack: Stack) -> np.ndarray:
+    true, found = _entropy(regimes.sizes, regimes), _entropy(stack.sizes, stack)
+    both = stack.sum_partitions(-xlogy(table / stack.n_days, table / stack.n_days).sum(axis=0))
+    mean = (true + found) / 2
+    return np.divide(true + found - both, mean, out=np.ones(stack.n_partitions), where=mean > 0).clip(0, 1)
+
+
+def _entropy(sizes: np.ndarray, stack: Stack) -> np.ndarray:
+    return stack.sum_partitions(-xlogy(sizes / stack.n_days, sizes / stack.n_days))
+
+
+def _matched(table: np.ndarray, stack: Stack) -> np.ndarray:
+    tables = (table[:, stack.span(partition)] for partition in range(stack.n_partitions))
+    return np.array([each[linear_sum_assignment(each, maximize=True)].sum() for each in tables]) / stack.n_days

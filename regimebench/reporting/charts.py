@@ -11,7 +11,6 @@ from regimebench.metrics import find
 from regimebench.reporting.colours import cluster_colour
 from regimebench.reporting.comparison import COSTS
 from regimebench.reporting.material import FIRST, Material
-from regimebench.reporting.projection import project
 from regimebench.results import keys
 
 __all__ = ["agreement", "cost", "distributions", "space"]
@@ -93,8 +92,8 @@ def agreement(material: Material) -> Figure:
 
 def space(material: Material, address: str) -> Figure:
     """Return t-SNE and PCA of the input space, coloured and shaped by the regimes of one row's best run."""
-    found, labels = project(material.cube.table), material.matched[address]
-    pictures = {"t-SNE": found["tsne"], "PCA": found["pca"]}
+    labels = material.matched[address]
+    pictures = {"t-SNE": material.space["tsne"], "PCA": material.space["pca"]}
     pictures = {name: points for name, points in pictures.items() if points is not None}
     figure = Figure(figsize=(3.2 * len(pictures) + 0.8, 3.2), layout="constrained")
     axes = figure.subplots(1, len(pictures), squeeze=False)[0]

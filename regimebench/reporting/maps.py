@@ -68,13 +68,21 @@ def draw_calendar(cube: Cube, rows: list[tuple[str, np.ndarray]]) -> Figure:
 
 
 def _field(axis, cube: Cube, values: np.ndarray, land, **style):
-    image = axis.pcolormesh(cube.lon, cube.lat, values, shading="nearest", **style)
+    image = axis.pcolorfast(_edges(cube.lon), _edges(cube.lat), values, **style)
     axis.tick_params(labelsize=7)
     axis.xaxis.set_major_formatter("{x:g}°")
     axis.yaxis.set_major_formatter("{x:g}°")
     if land is not None:
         axis.contour(*land, levels=[0.5], colors="0.25", linewidths=0.6)
     return image
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Return the limits of cells, halfway between their centres."""
+    if len(centres) == 1:
+        return centres + np.array([-0.5, 0.5])
+    between = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - between[0]], between, [2 * centres[-1] - between[-1]]])
 
 
 def _panel_shape(cube: Cube) -> tuple[float, float]:

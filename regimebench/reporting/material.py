@@ -17,6 +17,7 @@ from regimebench.dataset import Cube
 from regimebench.metrics import find, metrics_of
 from regimebench.metrics.definitions import PROTOCOLS, Metric
 from regimebench.records import RECORD, load_labels, row_folder, seed_folder
+from regimebench.reporting.projection import project
 from regimebench.reporting.renaming import by_size, matched
 from regimebench.results import HEADLINE, REFERENCES, Results, best_of, wide
 from regimebench.stats.study import Study, study
@@ -114,6 +115,11 @@ class Material:
         names = [address for address in self.ranked if address in {*pairs["a"], *pairs["b"]}]
         means = means.reindex(index=names, columns=names)
         return means.combine_first(means.T).loc[names, names]
+
+    @cached_property
+    def space(self) -> dict[str, Any]:
+        """The days in two dimensions, see :func:`regimebench.reporting.projection.project`."""
+        return project(self.cube.table)
 
     def labels_of(self, address: str, seed: int) -> np.ndarray:
         """Return the labels of one run, shape (n_days,)."""

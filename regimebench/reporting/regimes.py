@@ -11,7 +11,7 @@ from regimebench.reporting.colours import cluster_colour, strip
 from regimebench.reporting.composites import Frame, composites
 from regimebench.reporting.material import Material
 from regimebench.reporting.persistence import transitions
-from regimebench.reporting.projection import principal_components, project
+from regimebench.reporting.projection import principal_components
 
 __all__ = ["calendar", "portraits", "shown_rows", "space"]
 
@@ -67,7 +67,7 @@ def ticks(time: np.ndarray, most: int = 13) -> list[tuple[float, str]]:
 def space(material: Material, rows: list[str]) -> dict[str, Any]:
     """Return the days in two dimensions, every row's labels as text, and own embeddings of ``rows``."""
     own = {address: _own_embedding(material, address, int(material.best.loc[address, "seed"])) for address in rows}
-    found = project(material.cube.table)
+    found = material.space
     return {
         "pca": _on_grid(found["pca"]),
         "tsne": None if found["tsne"] is None else _on_grid(found["tsne"]),

@@ -18,5 +18,5 @@ rule choose_k:
         tables=subpath(output[0], parent=True),
         figures=subpath(output[4], parent=True),
     shell:
-        "OMP_NUM_THREADS={threads} python -m regimebench choose-k --settings {params.settings:q} --cube {input.cube:q}"
+        "python -m regimebench choose-k --settings {params.settings:q} --cube {input.cube:q}"
         " --tables {params.tables:q} --figures {params.figures:q} > {log:q} 2>&1"

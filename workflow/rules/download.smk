@@ -17,4 +17,4 @@ rule download:
         settings=lambda wildcards: jobs.text(PLAN.datasets[wildcards.dataset].origin()),
         folders=lambda wildcards: jobs.source_folders(PLAN.datasets[wildcards.dataset]),
     shell:
-        "OMP_NUM_THREADS=1 python -m regimebench download --settings {params.settings:q} --manifest {output:q} > {log:q} 2>&1"
+        "python -m regimebench download --settings {params.settings:q} --manifest {output:q} > {log:q} 2>&1"
