@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +10,35 @@ from regimebench.config import Plan
 from regimebench.records import glance, sha256_json, write_json
 from regimebench.schema import InvalidFile
 
-FILE = "given.json"
+FILE = "given.json"  # beside a cube that came, and removed by the stage that makes another one
 
 
-def note(plan: Plan, results: Path, contents: Mapping[str, str]) -> None:
-    """Write in ``results`` which cubes are there, each with the hash of its content and of the settings that made it.
+def note(plan: Plan, results: Path) -> None:
+    """Write beside each cube in ``results``, which came in a bundle, the hash of the settings that it was made with."""
+    for name in plan.datasets:
+        if (results / name / "cube.nc").is_file():
+            write_json(results / name / FILE, {"settings": _settings_hash(plan, name)})
 
-    Parameters
-    ----------
-    plan : Plan
-        What the bundle's configuration asks for.
-    results : Path
-        The folder that the bundle is unpacked into.
-    contents : mapping
-        SHA-256 of each data set's content.
-    """
-    there = [name for name in plan.datasets if name in contents and (results / name / "cube.nc").is_file()]
-    about = {name: {"content": contents[name], "settings": _settings_hash(plan, name)} for name in there}
-    write_json(results / FILE, about)
+
+def forget(cube: Path) -> None:
+    """Say that a cube is made here."""
+    cube.with_name(FILE).unlink(missing_ok=True)
 
 
 def cubes(plan: Plan) -> frozenset[str]:
-    """Return the data sets whose cube, and truth where it is planted, are those that came in a bundle.
+    """Return the data sets whose cube, and truth where it is planted, came in a bundle.
 
     Raises
     ------
     InvalidFile
         If the configuration asks for other data than came under a name: they would pass for what it asks for.
     """
-    noted = glance(plan.results / FILE)
-    found = frozenset(name for name in plan.datasets if name in noted and _is_there(plan, name, noted[name]["content"]))
-    other = [name for name in sorted(found) if noted[name]["settings"] != _settings_hash(plan, name)]
+    found = frozenset(name for name in plan.datasets if _is_there(plan, name))
+    noted = {name: glance(plan.results / name / FILE).get("settings") for name in sorted(found)}
+    other = [name for name, settings in noted.items() if settings != _settings_hash(plan, name)]
     if other:
         raise InvalidFile(
-            str(plan.results / FILE),
+            str(plan.results),
             [
                 f"datasets.{name}: its cube came in a bundle, made with other settings than the configuration gives; "
                 f"delete {plan.results / name / 'cube.nc'} to have the data fetched and prepared anew, or restore the "
@@ -55,12 +49,9 @@ def cubes(plan: Plan) -> frozenset[str]:
     return found
 
 
-def _is_there(plan: Plan, name: str, content: str) -> bool:
-    from regimebench.cube import stored_hash  # imported here: most results folders are not from a bundle
-
-    return stored_hash(plan.results / name / "cube.nc") == content and all(
-        path.is_file() for path in plan.truth_files(name)
-    )
+def _is_there(plan: Plan, name: str) -> bool:
+    folder = plan.results / name
+    return all(path.is_file() for path in (folder / FILE, folder / "cube.nc", *plan.truth_files(name)))
 
 
 def _settings_hash(plan: Plan, name: str) -> str:

@@ -62,7 +62,7 @@ def unpack(path: Path, folder: Path) -> Plan:
                 bundle.extract(name, temporary / name)
             (temporary / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
             write_batches(plan, temporary)
-            given.note(plan, temporary, bundle.manifest["data"])
+            given.note(plan, temporary)
             _date(temporary)
             if folder.is_dir():
                 folder.rmdir()
