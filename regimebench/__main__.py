@@ -212,9 +212,11 @@ def download(settings: Text, manifest: File) -> None:
 @app.command(rich_help_panel=STAGES)
 def preprocess(settings: Text, manifest: File, cube: File, truth: File) -> None:
     """Turn raw files into the cube."""
+    from regimebench import given
     from regimebench import preprocess as stage
 
     entry = json.loads(settings)
+    given.forget(cube)
     with _dataset(entry) as dataset:
         stage.prepare(dataset, entry["name"], manifest.parent, entry["preprocess"], cube, truth, entry["gaps"])
 
@@ -222,9 +224,10 @@ def preprocess(settings: Text, manifest: File, cube: File, truth: File) -> None:
 @app.command(rich_help_panel=STAGES)
 def derive(settings: Text, source: File, cube: File) -> None:
     """Make a surrogate, or days without a season, of another data set's cube."""
-    from regimebench import derived
+    from regimebench import derived, given
 
     entry = json.loads(settings)
+    given.forget(cube)
     derived.prepare(source, entry["name"], entry["change"], entry["seed"], cube)
 
 

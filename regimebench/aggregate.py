@@ -121,10 +121,10 @@ def paper_tables(results: Results, published: list[dict[str, Any]]) -> Built:
         for entry in published
         if entry["n_clusters"] == results.settings["n_clusters"] and keys_here & entry["rows"].keys()
     ]
-    table = Table(
-        title=f"{results.settings['title']}: paper protocol",
+    table = results.table(
+        about="paper protocol",
         caption=f"Best of the seeds by cosine silhouette, k = {results.settings['n_clusters']}; the metrics as the "
-        "authors' published code computes them." + notes.budget(results.settings),
+        "authors' published code computes them.",
         header=["method", "runs", *(heading("paper", metric) for metric in columns)],
         rows=rows + _reference_rows(results, "paper"),
         notes=[*notes.legend(results), notes.ONE_RUN, *notes.left_out(results.settings, published)],
@@ -157,10 +157,9 @@ def _comparison(results: Results, entry: dict[str, Any], best: pd.DataFrame) -> 
             shown = f"{ours - value:+.4f}" if np.isfinite(ours - value) else "–"
             cells.append(Cell(f"{number(ours, 'paper', metric)} / {value:g} / {shown}"))
         rows.append(cells)
-    return Table(
-        title=f"{results.settings['title']}: ours beside {entry['source']}",
-        caption=f"Each cell: ours / printed / difference. Printed protocol: {entry['protocol']}."
-        + notes.budget(results.settings),
+    return results.table(
+        about=f"ours beside {entry['source']}",
+        caption=f"Each cell: ours / printed / difference. Printed protocol: {entry['protocol']}.",
         header=["method", *(heading("paper", metric) for metric in metrics)],
         rows=rows,
         notes=([notes.PADDING] if "variance" in metrics else []) + notes.unlike(entry["source"], compared, about),
@@ -183,9 +182,9 @@ def standard_tables(results: Results, found: Study) -> Built:
         rows.append([*head, *cells, Cell(marks_shown), Cell(shown), *map(Cell, _cost(cost))])
         numbers = _numbers(results, summary, address) | {"marks": marks_shown}
         data.append(numbers | {"p_holm": p[address], **cost.to_dict()})
-    table = Table(
-        title=f"{results.settings['title']}: standard protocol",
-        caption=f"{notes.MEDIANS} k = {results.settings['n_clusters']}." + notes.budget(results.settings),
+    table = results.table(
+        about="standard protocol",
+        caption=f"{notes.MEDIANS} k = {results.settings['n_clusters']}.",
         header=[
             "method",
             "runs",
@@ -212,9 +211,9 @@ def truth_tables(results: Results) -> Built:
         [results.name(address), Cell(results.status(address)), *_spread_cells(summary, marks, "truth", address)]
         for address in results.addresses
     ]
-    table = Table(
-        title=f"{results.settings['title']}: agreement with the planted regimes",
-        caption=f"{notes.MEDIANS} No method sees the planted labels." + notes.budget(results.settings),
+    table = results.table(
+        about="agreement with the planted regimes",
+        caption=f"{notes.MEDIANS} No method sees the planted labels.",
         header=["method", "runs", *(heading("truth", metric) for metric in keys("truth"))],
         rows=rows + _reference_rows(results, "truth", leave_out="(truth)"),
         notes=notes.legend(results),
@@ -245,9 +244,9 @@ def _diagnostics_table(results: Results, group: str, medians: pd.DataFrame) -> T
         + [Cell(f"{value:.3g}" if np.isfinite(value) else "–") for value in medians.loc[address]]
         for address in medians.index
     ]
-    return Table(
-        title=f"{results.settings['title']}: diagnostics, {group}",
-        caption=notes.HEALTH + notes.budget(results.settings),
+    return results.table(
+        about=f"diagnostics, {group}",
+        caption=notes.HEALTH,
         header=["method", "runs", "marks", *medians.columns],
         rows=rows,
         notes=[*notes.legend(results), *notes.marks(results)] if group == "labels" else [],

@@ -25,15 +25,18 @@ FORMAT, VERSION, MANIFEST = "regimebench bundle", 1, "manifest.json"
 BLOCK = 2**20
 NAME = r"[a-z][a-z0-9_]{0,99}"
 SEED = rf"(?P<dataset>{NAME})/(?P<method>{NAME})/(?P<variant>{NAME})/seed-(?P<seed>\d{{4,9}})"
-# What a bundle may hold, and the largest size of each in bytes.
+# What a bundle may hold, and the largest size of each in bytes: first what is made from the others.
+DERIVED = {
+    rf"{NAME}/(scores|runs|agreement|shifted)\.csv": 2**30,
+    rf"{NAME}/verify\.json": 2**22,
+    rf"tables/{NAME}[a-z0-9_.-]{{0,99}}\.(md|tex|csv)": 2**26,
+}
 KINDS = {
+    **DERIVED,
     rf"{SEED}/{re.escape(RECORD)}": 2**22,
     rf"{SEED}/{re.escape(FIT)}": 2**33,
     rf"{NAME}/cube\.nc": 2**36,
-    rf"{NAME}/(scores|runs|agreement|shifted)\.csv": 2**30,
-    rf"{NAME}/verify\.json": 2**22,
     rf"truth/{NAME}\.csv": 2**26,
-    rf"tables/{NAME}[a-z0-9_.-]{{0,99}}\.(md|tex|csv)": 2**26,
     re.escape(MANIFEST): 2**26,
 }
 MEMBERS = 200_000

@@ -97,6 +97,7 @@ class Plan:
     retry_failed: bool
     shifts: int = 0
     queue: Queue | None = None  # on a cluster
+    given: frozenset[str] = frozenset()  # data sets whose cube came in a bundle
 
     def method_ids(self) -> list[str]:
         """Return the plugins in use, in order of first appearance."""

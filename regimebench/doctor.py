@@ -17,7 +17,7 @@ from packaging.version import Version
 from rich.console import Console
 from rich.text import Text
 
-from regimebench import devices, registry
+from regimebench import devices, given, registry
 from regimebench.config import make_plan, read_config
 from regimebench.frameworks import FRAMEWORKS, installed
 from regimebench.provenance import versions
@@ -107,9 +107,10 @@ def _devices() -> Iterator[Finding]:
 def _configuration(path: Path) -> Iterator[Finding]:
     try:
         plan = make_plan(read_config(path), str(path))
+        came = given.cubes(plan)
     except (InvalidFile, UnknownPlugin) as error:
         yield Finding(False, str(error))
         return
     yield Finding(True, f"{path}: {len(plan.datasets)} data sets, {len(plan.methods)} rows, {plan.n_fits()} fits")
-    for problem in plan.problems():
+    for problem in plan.problems(name for name in plan.datasets if name not in came):
         yield Finding(False, f"{path}: {problem}")

@@ -7,10 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from regimebench import batching, config, jobs, locks, registry
+from regimebench import batching, config, given, jobs, locks, registry
 from regimebench.config import Plan
 from regimebench.queues import Queue
 from regimebench.records import FAILED, InvalidRecord, batch_facts, fingerprint, intact, read_batch
@@ -60,8 +61,9 @@ def make_plan(
     try:
         words = {"true": True, "false": False}  # Snakemake reads `--config key=true` as text
         plan = config.make_plan({k: words.get(v, v) if isinstance(v, str) else v for k, v in settings.items()}, where)
-        given = {name: value.raw for name, value in (default_resources or {}).items()}
-        plan = batching.arrange(plan, Queue.of(given), "seeds_per_job" in settings)
+        plan = replace(plan, given=given.cubes(plan))
+        allowed = {name: value.raw for name, value in (default_resources or {}).items()}
+        plan = batching.arrange(plan, Queue.of(allowed), "seeds_per_job" in settings)
     except (InvalidFile, registry.UnknownPlugin) as error:
         raise CannotStart(f"Nothing was started. {error}") from error
     os.environ["REGIMEBENCH_RETRY_FAILED"] = "1" if plan.retry_failed else "0"
@@ -185,9 +187,11 @@ class Run:
         results = self.plan.results
         later = [results / dataset / "scores.csv", results / dataset / "runs.csv", results / "report" / "index.html"]
         tables = [path for name in (dataset, "cost") for path in (results / "tables").glob(f"{name}.*")]
+        looked_at = self.workflow.iocache  # clearing it would make all files of folders that were listed seem missing
         for path in [batch, *later, *tables]:
             path.unlink(missing_ok=True)
-        self.workflow.iocache.clear()  # Snakemake has looked for some of them already
+            for known in (looked_at.exists_local, looked_at.mtime):
+                known.pop(path.as_posix(), None)
 
     def _hold(self) -> None:
         if self.held is None:

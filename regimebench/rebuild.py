@@ -39,10 +39,10 @@ def rebuild(what: Path, folder: Path | None, config: Path | None, cores: int) ->
     if what.is_dir():
         results, config = what, config or what / CONFIG
         plan = make_plan({**read_config(config), "results": results.as_posix()}, str(config))
-        write_batches(plan, results, missing_only=True)
     else:
         results = folder or Path("results") / what.stem
         plan, config = unpack(what, results), results / CONFIG
+    write_batches(plan, results, unfinished=True)
     _refuse_without_scores(plan, results)
     for dataset, count in missing_fits(plan, results).items():
         print(f"Note: {count} planned fits of {dataset} have no record; the tables show the others.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,9 @@ import pandas as pd
 
 from regimebench.alarms import ALARMS, Alarm
 from regimebench.metrics import find, metrics_of
+from regimebench.notes import budget
 from regimebench.records import DIAGNOSTICS, SKIPPED, WITH_LABELS, status_summary
-from regimebench.tables import Cell, best_in_column
+from regimebench.tables import Cell, Table, best_in_column
 
 HEADLINE = "silhouette"
 REFERENCES = {"(truth)": "(planted truth)", "(oracle)": "(oracle)"}
@@ -134,6 +136,13 @@ class Results:
         """Return median and quartiles over ok runs: one frame each, rows by address, columns by metric."""
         grouped = self.scores(protocol)[keys(protocol)].groupby(level="address")
         return {part: grouped.quantile(q).reindex(self.addresses) for part, q in QUARTILES.items()}
+
+    def table(
+        self, about: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[Cell]], notes: Sequence[str] = ()
+    ) -> Table:
+        """Return a table about this data set, whose caption says so if the run was shortened."""
+        title = f"{self.settings['title']}: {about}"
+        return Table(title, header, rows, caption + budget(self.settings), notes)
 
 
 def wide(values: pd.DataFrame, protocol: str) -> pd.DataFrame:

@@ -12,22 +12,22 @@ from typing import Any
 
 import yaml
 
-from regimebench import archive, records
-from regimebench.archive import SEED, Bundle, InvalidBundle
+from regimebench import archive, given, records
+from regimebench.archive import DERIVED, SEED, Bundle, InvalidBundle
 from regimebench.config import Plan, make_plan
 from regimebench.records import FIT, RECORD, row_folder, seed_folder, write_batch
 from regimebench.schema import problems
 
 CONFIG = "config.yaml"  # of an unpacked results folder
-DERIVED = r"[^/]+/[a-z]+\.csv|[^/]+/verify\.json|tables/.*"
 DAY = 86_400
 
 
 def unpack(path: Path, folder: Path) -> Plan:
     """Write a bundle's content into a new results folder, from which the run can be continued or its report rebuilt.
 
-    What is made from records (scores, tables) is dated one day back, so that Snakemake makes it again. Fits are not
-    looked at again unless configuration, code or data are not those they were made with (``docs/bundles.md``).
+    What is made from records (scores, tables) is dated one day back, so that Snakemake makes it again. Cubes are noted
+    as given, so that nothing prepares them again. Fits are not looked at again unless some are missing, or
+    configuration, code or data are not those they were made with (``docs/bundles.md``).
 
     Parameters
     ----------
@@ -62,6 +62,7 @@ def unpack(path: Path, folder: Path) -> Plan:
                 bundle.extract(name, temporary / name)
             (temporary / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
             write_batches(plan, temporary)
+            given.note(plan, temporary)
             _date(temporary)
             if folder.is_dir():
                 folder.rmdir()
@@ -107,18 +108,21 @@ def check_records(bundle: Bundle) -> dict[str, dict[str, Any]]:
     return found
 
 
-def write_batches(plan: Plan, results: Path, missing_only: bool = False) -> None:
-    """Write the batch files of a plan from the records that exist; a batch that lacks some lists the others.
+def write_batches(plan: Plan, results: Path, unfinished: bool = False) -> None:
+    """Write the batch files of a plan that are not there yet, from the records that exist.
 
-    The next run completes it: a batch file that lists other seeds than the plan is made again.
+    One that lacks fits is left to the next run, which makes it; with ``unfinished`` it is written too, and lists the
+    others: so tables can be made of them, and the next run notices that the batch lists other seeds than the plan.
     """
     for dataset in plan.datasets:
         for address, entry in plan.methods.items():
             folder = row_folder(results / dataset, address)
             for number, seeds in enumerate(entry.batches()):
                 path = folder / f"batch-{number}.json"
-                if not (missing_only and path.is_file()):
-                    write_batch(path, dataset, address, records.finished(folder, seeds).values())
+                if not path.is_file():
+                    found = records.finished(folder, seeds)
+                    if unfinished or len(found) == len(seeds):
+                        write_batch(path, dataset, address, found.values())
 
 
 def missing_fits(plan: Plan, results: Path) -> Counter[str]:
@@ -148,5 +152,5 @@ def _date(folder: Path) -> None:
     """Give all files one time, and an earlier one to what is made from the others."""
     now = time.time()
     for path in folder.glob("**/*"):
-        derived = re.fullmatch(DERIVED, path.relative_to(folder).as_posix())
+        derived = any(re.fullmatch(pattern, path.relative_to(folder).as_posix()) for pattern in DERIVED)
         os.utime(path, (now, now - DAY if derived else now))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from regimebench import notes
 from regimebench.formats import heading, number
 from regimebench.results import Results, keys, rises
 from regimebench.stats.study import Study
@@ -37,12 +36,10 @@ def _stability(results: Results, agreement: pd.DataFrame) -> Table:
             interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
             cells = [str(int(own.at[address, "pairs"])), f"{mean:.2f}{interval}", f"{p5:.2f}"]
             rows.append([results.name(address), *map(Cell, cells)])
-    return Table(
-        title=f"{results.settings['title']}: stability over seeds",
-        caption="Adjusted Rand index of pairs of runs of the same row that are ok: mean with 95 % interval "
-        "over seeds, and "
-        "5th percentile. A stable row need not be right: a collapsed or calendar-driven one is stable, too."
-        + notes.budget(results.settings),
+    return results.table(
+        about="stability over seeds",
+        caption="Adjusted Rand index of pairs of runs of the same row that are ok: mean with 95 % interval over seeds, "
+        "and 5th percentile. A stable row need not be right: a collapsed or calendar-driven one is stable, too.",
         header=["method", "pairs", "mean ARI", "5th percentile"],
         rows=rows,
     )
@@ -60,10 +57,10 @@ def _redundancy(results: Results, study: Study, protocol: str) -> Table:
         "RMSE and CH are one: over partitions with the same k, 1 / RMSE^2 is a straight line in CH, here to a relative "
         f"{found['identity_error']:.0e}."
     )
-    return Table(
-        title=f"{results.settings['title']}: what the metrics have in common",
+    return results.table(
+        about="what the metrics have in common",
         caption=f"Spearman's correlation over {found['runs']} runs, in brackets over the medians of "
-        f"{found['rows']} rows, each metric turned so that higher is better." + notes.budget(results.settings),
+        f"{found['rows']} rows, each metric turned so that higher is better.",
         header=["metric", *(heading(protocol, metric) for metric in metrics)],
         rows=rows,
         notes=[f"The six amount to {found['effective']:.1f} independent metrics."]
@@ -81,12 +78,11 @@ def _truth(results: Results, study: Study, protocol: str) -> Table:
         interval = f" [{row['low']:+.2f}, {row['high']:+.2f}]" if np.isfinite(row["low"]) else ""
         cells = [f"{_n(row['tau'])}{interval}", _n(row["within"]), row["first"], f"{row['agreement']:.3f}"]
         rows.append([Cell(heading(protocol, row["metric"])), *map(Cell, [*cells, f"{row['best']:.3f}"])])
-    return Table(
-        title=f"{results.settings['title']}: which metric ranks as the truth does, {protocol} protocol",
-        caption="Kendall's tau between the rows' median score and median adjusted Rand index against the "
-        "planted labels, with "
-        "95 % interval over rows; mean over rows of Spearman's correlation between their runs; the row that the metric "
-        "ranks first with its index, beside the largest." + notes.budget(results.settings),
+    return results.table(
+        about=f"which metric ranks as the truth does, {protocol} protocol",
+        caption="Kendall's tau between the rows' median score and median adjusted Rand index against the planted "
+        "labels, with 95 % interval over rows; mean over rows of Spearman's correlation between their runs; the row "
+        "that the metric ranks first with its index, beside the largest.",
         header=["metric", "tau over rows", "within rows", "ranked first", "its ARI", "best ARI"],
         rows=rows,
     )
@@ -102,12 +98,10 @@ def _excess(results: Results, shifted: pd.DataFrame) -> Table:
             if address in chosen.index.get_level_values("address"):
                 cells = [_over(scores, chosen[chosen["metric"] == metric], address, metric) for metric in metrics]
                 rows.append([results.name(address), *map(Cell, cells)])
-    return Table(
-        title=f"{results.settings['title']}: scores as an excess over shifted labels",
-        caption="Median over runs of the score less the mean score of the same labels shifted circularly in "
-        "time, which keep "
-        "sizes and persistence and lose the days; in brackets the share of runs beyond 95 % of the shifts."
-        + notes.budget(results.settings),
+    return results.table(
+        about="scores as an excess over shifted labels",
+        caption="Median over runs of the score less the mean score of the same labels shifted circularly in time, "
+        "which keep sizes and persistence and lose the days; in brackets the share of runs beyond 95 % of the shifts.",
         header=["method", *(heading("standard", metric) for metric in metrics)],
         rows=rows,
         notes=[

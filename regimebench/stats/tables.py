@@ -43,10 +43,10 @@ def _groups(results: Results, study: Study, protocol: str) -> Table:
         [results.name(address), *(Cell(_group(study.metric(protocol, metric), address)) for metric in metrics)]
         for address in study.metric(protocol, metrics[0]).summary.index
     ]
-    return Table(
-        title=f"{results.settings['title']}: which rows can be told apart, {protocol} protocol",
+    return results.table(
+        about=f"which rows can be told apart, {protocol} protocol",
         caption="Rows that share a letter are not told apart at 5 % after Holm's correction over all pairs; in brackets"
-        " the ranks that are possible, for all rows at once with 95 % confidence." + notes.budget(results.settings),
+        " the ranks that are possible, for all rows at once with 95 % confidence.",
         header=["method", *(heading(protocol, metric) for metric in metrics)],
         rows=rows,
         notes=[notes.SEEDS, notes.FAILURES],
@@ -73,11 +73,10 @@ def _headline(results: Results, study: Study, protocol: str) -> Table:
             iqm += f" [{number(row['iqm_low'], protocol, metric)}, {number(row['iqm_high'], protocol, metric)}]"
         cells = [str(row["n"]), str(row["n_failed"]), iqm, *_effect(found, reference, address, p)]
         rows.append([results.name(str(address)), *map(Cell, cells)])
-    return Table(
-        title=f"{results.settings['title']}: {find(protocol, metric).title} over seeds",
+    return results.table(
+        about=f"{find(protocol, metric).title} over seeds",
         caption="Interquartile mean of the runs that have a score with 95 % interval; probability that a run scores"
-        " better than one of ref., with 95 % interval; Cliff's delta; p with failed runs last, and without them."
-        + notes.budget(results.settings),
+        " better than one of ref., with 95 % interval; Cliff's delta; p with failed runs last, and without them.",
         header=[
             "method",
             "tried",
@@ -140,10 +139,10 @@ def _omnibus(results: Results, study: Study) -> Table:
             "–" if np.isnan(floor) else f"{floor:.2g}",
         ]
         rows.append([Cell(find(protocol, metric).title), *map(Cell, cells)])
-    return Table(
-        title=f"{results.settings['title']}: is there any difference, metric by metric",
+    return results.table(
+        about="is there any difference, metric by metric",
         caption="Kruskal-Wallis test of all rows that draw seeds; pairs told apart at 5 % after Holm's correction; the "
-        "smallest corrected p that the numbers of runs allow." + notes.budget(results.settings),
+        "smallest corrected p that the numbers of runs allow.",
         header=["metric", "protocol", "rows", "H", "p", "pairs tested", "told apart", "smallest p"],
         rows=rows,
     )

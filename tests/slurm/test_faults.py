@@ -30,14 +30,24 @@ def noted(run, record_property):
     return note
 
 
-def test_node_set_to_drain_and_back(run, cluster, noted):
+@pytest.fixture
+def begun(run, cluster):
+    """Return a function that begins a run and waits for a finished seed: it returns the driver and what is finished."""
+
+    def begin(*arguments):
+        driver = run.begin(*arguments)
+        cluster.wait_for(run.finished, "the first record")
+        return driver, run.finished()
+
+    return begin
+
+
+def test_node_set_to_drain_and_back(run, cluster, begun, noted):
     run.misbehaves(pause=6)
     run.config["seeds_per_job"] = 2
-    driver = run.begin("--jobs", "1")
-    cluster.wait_for(run.finished, "the first record")
+    driver, before = begun("--jobs", "1")
     node = cluster.ask("sinfo", "--noheader", "--format=%n").split()[0]
     cluster.ask("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
-    before = run.finished()
     try:
         cluster.wait_for(lambda: "PENDING" in run.jobs().values(), "a job that waits for the node")
     finally:
@@ -47,11 +57,9 @@ def test_node_set_to_drain_and_back(run, cluster, noted):
     noted("node drained and back", before)
 
 
-def test_controller_killed_and_started_again(run, cluster, noted):
+def test_controller_killed_and_started_again(run, cluster, begun, noted):
     run.misbehaves(pause=6)
-    driver = run.begin()
-    cluster.wait_for(run.finished, "the first record")
-    before = run.finished()
+    driver, before = begun()
     cluster.kill_controller()
     cluster.wait_for(lambda: len(run.finished()) > len(before), "a record while there is no controller")
     cluster.start_controller()
@@ -73,12 +81,10 @@ def test_job_cancelled(run, cluster, noted):
     noted("`scancel` of one job", before, twice=[1])
 
 
-def test_driver_killed_and_started_again(run, cluster, noted):
+def test_driver_killed_and_started_again(run, begun, noted):
     """Its jobs go on: those of the next driver wait for them and find their records."""
     run.misbehaves(pause=12)
-    driver = run.begin()
-    cluster.wait_for(run.finished, "the first record")
-    before = run.finished()
+    driver, before = begun()
     driver.kill()
     driver.wait()
     run.end(run.begin())
@@ -97,12 +103,10 @@ def test_memory_limit_of_the_suite_acts_before_slurms(run, cluster, noted):
     noted("memory above the method's limit", {}, row="2/3 ok (1 oom)")
 
 
-def test_job_killed_by_slurm_for_memory(run, cluster, noted):
+def test_job_killed_by_slurm_for_memory(run, begun, noted):
     """A request below the method's limit, as no profile makes it: Slurm kills the supervisor with everything else."""
     run.misbehaves("holds_memory", bad=(1,))
-    driver = run.begin("--set-resources", "fit_misbehaving:mem_mb=600")
-    cluster.wait_for(run.finished, "the first record")
-    before = run.finished()
+    driver, before = begun("--set-resources", "fit_misbehaving:mem_mb=600")
     run.end(driver)
     assert run.status() == {0: "ok", 1: "killed", 2: "ok"}
     states = list(run.jobs().values())

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,14 +15,15 @@ import yaml
 from typer.testing import CliRunner
 
 from benchmarks.fabricated import fabricate, write_fit
-from regimebench import archive, records
+from regimebench import archive, given, records
 from regimebench.__main__ import app
 from regimebench.archive import InvalidBundle
 from regimebench.bundle import pack
 from regimebench.config import make_plan
 from regimebench.cube import stored_hash
 from regimebench.merge import Conflicts, merge
-from regimebench.unpack import missing_fits, unpack
+from regimebench.schema import InvalidFile
+from regimebench.unpack import missing_fits, unpack, write_batches
 
 SHAPE = (12, 3, 4, 2)
 TINY = {"plugin": "synthetic", "params": {"n_days": 12}}
@@ -111,12 +113,13 @@ def test_an_unpacked_bundle_holds_the_same_files_and_packs_to_the_same_bundle(ma
     unpack(bundle, tmp_path / "there")
     found, before = files(tmp_path / "there"), files(tmp_path / "a" / "results")
     assert found.pop("config.yaml")
+    assert found.pop("tiny/given.json")
     assert found == before
     pack(tmp_path / "there" / "config.yaml", tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
 
 
-def test_an_unfinished_run_travels_and_its_batch_lists_what_there_is(machine, tmp_path):
+def test_an_unfinished_run_travels_and_its_batch_is_left_to_the_next_run_or_lists_what_there_is(machine, tmp_path):
     one = machine().fitted()
     shutil.rmtree(one.record("kmeans", 1).parent)
     one.record("random", 2).write_text("{")
@@ -125,7 +128,38 @@ def test_an_unfinished_run_travels_and_its_batch_lists_what_there_is(machine, tm
     assert "random/default/seed-0002/record.json" in one.packed.left_out[0]
     assert missing_fits(plan, tmp_path / "there") == {"tiny": 2}
     batch = tmp_path / "there" / "tiny" / "kmeans" / "default" / "batch-0.json"
+    assert not batch.exists()
+    write_batches(plan, tmp_path / "there", unfinished=True)
     assert [record["seed"] for record in records.read_batch(batch)] == [0, 2]
+
+
+def test_a_cube_that_came_is_given_as_long_as_it_is_there_and_the_configuration_asks_for_it(bundle, tmp_path):
+    plan = unpack(bundle, tmp_path / "there")
+    cube, truth = tmp_path / "there" / "tiny" / "cube.nc", tmp_path / "there" / "truth" / "tiny.csv"
+    tiny = plan.datasets["tiny"]
+    other = replace(plan, datasets={"tiny": replace(tiny, params={**tiny.params, "n_days": 60})})
+    assert given.cubes(plan) == {"tiny"}
+    assert given.cubes(replace(plan, datasets={"tiny": replace(tiny, title="Tiny")})) == {"tiny"}
+    with pytest.raises(InvalidFile, match=r"datasets\.tiny: its cube came in a bundle, made with other settings"):
+        given.cubes(other)
+    truth.rename(truth.with_suffix(".gone"))
+    assert given.cubes(plan) == set()
+    truth.with_suffix(".gone").rename(truth)
+    cube.rename(cube.with_suffix(".gone"))
+    assert given.cubes(plan) == given.cubes(other) == set()
+    cube.with_suffix(".gone").rename(cube)
+    given.forget(cube)
+    assert given.cubes(plan) == given.cubes(other) == set()
+
+
+def test_a_derived_cube_depends_on_the_settings_of_the_one_it_is_made_of(machine, tmp_path):
+    changed = {"of": "tiny", "change": "deseasonalised"}
+    plan = unpack(machine(datasets={"tiny": TINY, "flat": changed}).fitted().bundle(), tmp_path / "there")
+    assert given.cubes(plan) == {"tiny", "flat"}
+    tiny = replace(plan.datasets["tiny"], gaps="mask")
+    (tmp_path / "there" / "tiny" / "cube.nc").unlink()
+    with pytest.raises(InvalidFile, match=r"1 problem\n  - datasets\.flat: its cube"):
+        given.cubes(replace(plan, datasets={**plan.datasets, "tiny": tiny}))
 
 
 def test_what_is_made_from_records_is_older_than_they_are(machine, tmp_path):
@@ -133,7 +167,8 @@ def test_what_is_made_from_records_is_older_than_they_are(machine, tmp_path):
     (one.results / "tiny" / "scores.csv").write_text("address\n")
     unpack(one.bundle(), tmp_path / "there")
     there = tmp_path / "there" / "tiny"
-    times = {path.stat().st_mtime for path in (there / "cube.nc", there / "kmeans" / "default" / "batch-0.json")}
+    inputs = (there / "cube.nc", there / "kmeans" / "default" / "batch-0.json", there.parent / "truth" / "tiny.csv")
+    times = {path.stat().st_mtime for path in inputs}
     assert len(times) == 1
     assert (there / "scores.csv").stat().st_mtime < times.pop() - 3600
 

@@ -32,7 +32,7 @@ def run(tmp_path):
             executor_plugin="local",
             dryrun=False,
             touch=False,
-            iocache=SimpleNamespace(clear=lambda: None),
+            iocache=SimpleNamespace(exists_local={}, mtime={}),
             deployment_settings=SimpleNamespace(deployment_method=[]),
         )
         return Run(workflow, make_plan({**config, **more}))

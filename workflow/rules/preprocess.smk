@@ -1,3 +1,4 @@
+# A cube that came in a bundle is given, and no rule makes it.
 rule preprocess:
     input:
         manifest=f"{RESULTS}/{{dataset}}/raw/manifest.json",
@@ -9,7 +10,7 @@ rule preprocess:
     benchmark:
         f"{RESULTS}/benchmarks/preprocess/{{dataset}}.jsonl"
     wildcard_constraints:
-        dataset=jobs.pattern(set(PLAN.datasets) - set(PLAN.planted()) - set(PLAN.derived())),
+        dataset=jobs.pattern(set(PLAN.datasets) - set(PLAN.planted()) - set(PLAN.derived()) - PLAN.given),
     conda:
         "../../environment.yml"
     params:
@@ -26,7 +27,7 @@ use rule preprocess as preprocess_planted with:
         cube=f"{RESULTS}/{{dataset}}/cube.nc",
         truth=f"{RESULTS}/truth/{{dataset}}.csv",
     wildcard_constraints:
-        dataset=jobs.pattern(PLAN.planted()),
+        dataset=jobs.pattern(set(PLAN.planted()) - PLAN.given),
 
 
 # Made of another data set's cube: surrogates and days without a season.
@@ -41,7 +42,7 @@ rule derive:
     benchmark:
         f"{RESULTS}/benchmarks/derive/{{dataset}}.jsonl"
     wildcard_constraints:
-        dataset=jobs.pattern(PLAN.derived()),
+        dataset=jobs.pattern(set(PLAN.derived()) - PLAN.given),
     conda:
         "../../environment.yml"
     params:
