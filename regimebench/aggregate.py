@@ -18,7 +18,7 @@ from regimebench.results import HEADLINE, REFERENCES, Results, best_of, keys, wi
 from regimebench.schema import load_yaml
 from regimebench.shifted import SHIFTED_COLUMNS
 from regimebench.stats.agreement import AGREEMENT_COLUMNS
-from regimebench.stats.study import Study, study
+from regimebench.stats.study import Study, kept, study
 from regimebench.stats.tables import statistics_tables
 from regimebench.tables import Cell, Table, write
 
@@ -59,18 +59,17 @@ def aggregate(
     for old in tables.glob(f"{settings['dataset']}.truth.*"):
         old.unlink()
     results = Results.read(settings, scores, runs)
-    found = study(results)
+    statistics = tables / f"{settings['dataset']}.statistics.json"
+    study(results).write(statistics)
+    found = Study.read(statistics)  # rounded as all that read it later see it
     for protocol, (made, data) in _build(results, found, printed, agreement, shifted).items():
         write(made, data, tables / f"{settings['dataset']}.{protocol}")
-    found.write(tables / f"{settings['dataset']}.statistics.json")
 
 
 def tables_of(settings: dict[str, Any], folder: Path) -> list[Table]:
     """Return the same tables from the data set's results folder."""
     results = Results.read(settings, folder / "scores.csv", folder / "runs.csv")
-    made = folder.parent / "tables" / f"{settings['dataset']}.statistics.json"
-    found = Study.read(made) if made.is_file() else study(results)
-    return all_tables(results, found, folder)
+    return all_tables(results, kept(results, folder.parent / "tables"), folder)
 
 
 def all_tables(results: Results, found: Study, folder: Path) -> list[Table]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import IO, Any
 
 from regimebench import batching, config, given, jobs, locks, registry
@@ -116,6 +118,7 @@ class Run:
     def start(self) -> None:
         """Take the results folder, look for missing data, and say what the user should know."""
         self._hold()
+        end_beside_locks()
         batching.keep(self.plan)
         jobs_to_run = self.workflow.dag.needrun_jobs()
         preflight(self.plan, sorted({job.wildcards.dataset for job in jobs_to_run if job.rule.name == "download"}))
@@ -213,6 +216,16 @@ class Run:
     def _changed(self) -> list[Path]:
         """Return the logs, and the page, that this run has written."""
         return sorted(path for path, stamp in stamps(self._told()).items() if self.before.get(path) != stamp)
+
+
+def end_beside_locks() -> None:
+    """Let Snakemake's handler of SIGTERM wait for its lock in a thread of its own.
+
+    It takes a lock that the thread it interrupts may hold, and then waits for ever.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        signal.signal(signal.SIGTERM, lambda *args: Thread(target=handler, args=args, daemon=True).start())
 
 
 def stamps(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:

@@ -13,6 +13,8 @@ from regimebench.schema import InvalidFile
 from regimebench.sources import ROOT
 from regimebench.unpack import CONFIG, missing_fits, unpack, write_batches
 
+ANEW = ("evaluate", "aggregate", "aggregate_planted", "across", "cost", "paper_tables", "audit", "figures", "report")
+
 
 def rebuild(what: Path, folder: Path | None, config: Path | None, cores: int) -> int:
     """Make scores, tables and report of a bundle or a results folder anew.
@@ -46,7 +48,7 @@ def rebuild(what: Path, folder: Path | None, config: Path | None, cores: int) ->
     _refuse_without_scores(plan, results)
     for dataset, count in missing_fits(plan, results).items():
         print(f"Note: {count} planned fits of {dataset} have no record; the tables show the others.")
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "rules", "--forceall"]
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "rules", "--forcerun", *ANEW]
     command += ["--configfile", str(config.absolute()), "--config", f"results={results.as_posix()}"]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, REBUILDS: "1"}).returncode
 

@@ -86,7 +86,12 @@ class Results:
 
     def status(self, address: str) -> str:
         """Return how many runs are ok, and why the others are not."""
-        return status_summary(self.records[self.records["address"] == address].to_dict("records"))
+        return self._statuses.get(address, status_summary(()))
+
+    @cached_property
+    def _statuses(self) -> dict[str, str]:
+        runs = self.records.groupby("address")["status"]
+        return {address: status_summary({"status": each} for each in statuses) for address, statuses in runs}
 
     def clusters(self, address: str) -> float:
         """Return the median number of clusters found in ok runs."""

@@ -88,10 +88,9 @@ def _row(material: Material, row: dict[str, Any]) -> dict[str, Any]:
     seeds = runs["seed"].astype(int).tolist()
     costs = results.ok.loc[results.ok["address"] == address, list(COSTS)].median()
     scores = {}
-    for (protocol, key), column in material.scores.items():
-        values = column[column.index.get_level_values("address") == address].droplevel("address").reindex(seeds)
-        if values.notna().any():
-            scores[f"{protocol}.{key}"] = [rounded(value) for value in values]
+    for (protocol, key), table in material.by_seed.items():
+        if address in table.index:
+            scores[f"{protocol}.{key}"] = [rounded(value) for value in table.loc[address].reindex(seeds)]
     return {
         "address": address,
         "title": row["title"],

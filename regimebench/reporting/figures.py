@@ -42,7 +42,7 @@ def figures(settings: dict[str, Any], folder: Path) -> None:
 def save(figure: Figure, stem: Path) -> None:
     """Write a figure as PNG and as PDF, the same bytes for the same figure."""
     with mpl.rc_context(STYLE):
-        figure.draw_without_rendering()
+        figure.get_layout_engine().execute(figure)
         figure.set_layout_engine(None)  # the layout, which takes long, is that of both files
         for suffix, dated in ((".png", {}), (".pdf", {"CreationDate": None})):
             with replacing(stem.with_name(stem.name + suffix)) as temporary:

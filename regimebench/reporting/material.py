@@ -20,7 +20,7 @@ from regimebench.records import RECORD, load_labels, row_folder, seed_folder
 from regimebench.reporting.projection import project
 from regimebench.reporting.renaming import by_size, matched
 from regimebench.results import HEADLINE, REFERENCES, Results, best_of, wide
-from regimebench.stats.study import Study, study
+from regimebench.stats.study import Study, kept
 
 __all__ = ["FIRST", "Material"]
 
@@ -66,7 +66,7 @@ class Material:
     @cached_property
     def study(self) -> Study:
         """Tests and intervals over seeds, metric by metric."""
-        return study(self.results)
+        return kept(self.results, self.folder.parent / "tables")
 
     @cached_property
     def metrics(self) -> list[Metric]:
@@ -80,6 +80,11 @@ class Material:
         """Scores of ok runs by (address, seed), for each (protocol, metric); missing ones left out."""
         frames = {protocol: self.results.scores(protocol) for protocol in {m.protocol for m in self.metrics}}
         return {(m.protocol, m.key): frames[m.protocol][m.key].dropna() for m in self.metrics}
+
+    @cached_property
+    def by_seed(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """The same scores with one line per row and one column per seed."""
+        return {key: column.unstack("seed") for key, column in self.scores.items()}
 
     @cached_property
     def reference_scores(self) -> dict[str, dict[tuple[str, str], float]]:

@@ -26,7 +26,7 @@ from regimebench.stats.samples import Samples, samples
 if TYPE_CHECKING:
     from regimebench.results import Results
 
-__all__ = ["MetricStudy", "Study", "study"]
+__all__ = ["MetricStudy", "Study", "kept", "study"]
 
 VERSION = 1
 TRUTH = "ari"  # agreement with the truth that internal metrics are held against
@@ -163,6 +163,12 @@ class Study:
         return cls(document["dataset"], metrics, _defined(document["redundancy"]), ranking)
 
 
+def kept(results: Results, tables: Path) -> Study:
+    """Return the statistics that aggregate wrote into ``tables``; new ones where it wrote none."""
+    made = tables / f"{results.settings['dataset']}.statistics.json"
+    return Study.read(made) if made.is_file() else study(results)
+
+
 def study(results: Results) -> Study:
     """Return the statistics of one data set.
 
@@ -259,7 +265,16 @@ def _beaten(pairs: pd.DataFrame, names: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
-    return {str(name): [_plain(value) for value in table[name]] for name in table}
+    return {str(name): _cells(column) for name, column in table.items()}
+
+
+def _cells(column: pd.Series) -> list[Any]:
+    if column.dtype.kind != "f":
+        return [_plain(value) for value in column]
+    return [
+        float(f"{value:.{DIGITS}g}") if known else None
+        for value, known in zip(column, np.isfinite(column), strict=True)
+    ]
 
 
 def _frame(columns: dict[str, list[Any]]) -> pd.DataFrame:

@@ -1,13 +1,15 @@
 """What the driver looks at before the first job: damaged results, and files whose times a wrong clock has made."""
 
 import os
+import signal
+from threading import Event, Lock
 from types import SimpleNamespace
 
 import pytest
 
 from regimebench import records
 from regimebench.config import make_plan
-from regimebench.driver import Run
+from regimebench.driver import Run, end_beside_locks
 from tests.unit.test_records import failed
 
 TINY = {"family": "subspaces", "n_days": 40, "height": 6, "width": 6, "n_variables": 2, "n_clusters": 3}
@@ -85,3 +87,22 @@ def test_what_went_wrong_is_told_from_the_logs_that_this_run_wrote(run, batch, t
     assert "Error: again, once more" in said
     assert "Error: new, once more" in said
     assert "old.log" not in said
+
+
+def test_a_signal_to_end_finds_no_lock_that_it_holds_itself():
+    """As when SIGTERM interrupts Snakemake's scheduler, whose handler wants the scheduler's own lock."""
+    lock, told = Lock(), Event()
+
+    def handler(*_):
+        if lock.acquire(timeout=20):
+            told.set()
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        end_beside_locks()
+        with lock:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not told.is_set()
+        assert told.wait(timeout=20)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -46,6 +46,7 @@ rule figures:
         f"{RESULTS}/logs/figures/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/figures/{{dataset}}.jsonl"
+    priority: -1  # tables and page come first
     conda:
         "../../environment.yml"
     params:
