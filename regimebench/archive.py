@@ -125,7 +125,7 @@ class Bundle:
         return record
 
     def _members(self) -> dict[str, zipfile.ZipInfo]:
-        infos = self.archive.infolist()
+        infos, packed = self.archive.infolist(), self.path.stat().st_size
         if len(infos) > MEMBERS:
             raise self.refuse(f"it holds {len(infos)} files; at most {MEMBERS} are read")
         found: dict[str, zipfile.ZipInfo] = {}
@@ -137,6 +137,7 @@ class Bundle:
                 "occurs twice": name in found,
                 f"is larger than {limit} bytes": limit is not None and info.file_size > limit,
                 "is not a plain file": stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG),
+                "begins outside the file": not 0 <= info.header_offset < packed,
                 "is encrypted": bool(info.flag_bits & 1),
                 "is packed in an unusual way": info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
             }
@@ -144,7 +145,7 @@ class Bundle:
                 if applies:
                     raise self.refuse(f"the member {name[:200]!r} {reason}")
             found[name] = info
-        size, packed = sum(info.file_size for info in infos), self.path.stat().st_size
+        size = sum(info.file_size for info in infos)
         if size > SUSPICIOUS_BYTES and size > SUSPICIOUS_RATIO * packed:
             raise self.refuse(f"its {packed:,} bytes would unpack to {size:,}, which no results do")
         if MANIFEST not in found:

@@ -255,6 +255,15 @@ def test_a_damaged_bundle_is_refused(bundle, tmp_path):
         unpack(bundle, tmp_path / "there")
 
 
+def test_a_member_that_begins_before_the_file_is_refused(bundle, tmp_path):
+    content = bytearray(bundle.read_bytes())
+    offset = slice(len(content) - 6, len(content) - 2)  # of the directory, which the places of members are taken from
+    content[offset] = (int.from_bytes(content[offset], "little") + 1).to_bytes(4, "little")
+    bundle.write_bytes(content)
+    with pytest.raises(InvalidBundle, match="begins outside the file"):
+        unpack(bundle, tmp_path / "there")
+
+
 @pytest.mark.parametrize("change", ["link", "folder", "encrypted", "twice", "bomb"])
 def test_an_archive_with_special_members_is_refused(bundle, tmp_path, change):
     expected = pytest.warns() if change == "twice" else contextlib.nullcontext()
