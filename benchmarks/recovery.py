@@ -186,7 +186,8 @@ def scaled(address: str) -> dict[str, object]:
     known, usual = registry.method(address).parameters, registry.method(plugin).parameters
     small = {name: value for name, value in SMALL.get(plugin, {}).items() if known[name] == usual[name]}
     narrow = {name: _narrow(known[name]) for name in WIDTHS if plugin in NARROW and name in known}
-    return narrow | small | SCALED.get(address, {})
+    alike = {"precision": "float32"} if "precision" in known else {}  # on every processor
+    return narrow | alike | small | SCALED.get(address, {})
 
 
 def _narrow(width: object) -> object:

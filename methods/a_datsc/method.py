@@ -20,7 +20,7 @@ from methods.a_datsc.clustering import (
     redundancy,
     tempered,
 )
-from methods.a_datsc.generator import ConvGenerator, TabularGenerator, forget
+from methods.a_datsc.generator import ConvGenerator, Output, TabularGenerator, forget
 from methods.a_datsc.self_expression import coefficients, compared, expression_loss, refined
 from methods.a_datsc.sequences import Sequences
 from methods.blocks.gan import Player, alternate
@@ -104,8 +104,7 @@ class Training:
         each_pass = ceil(n_days / (size * p.warmup_batch))
 
         def losses(days: Tensor) -> dict[str, Tensor]:
-            made = self.G(self.days.frames[days], self.dropped(days))
-            return {"reconstruction": self.days.error(made.frames, days)}
+            return {"reconstruction": self.days.error(self.generate(days).frames, days)}
 
         return train(
             losses,
@@ -115,7 +114,6 @@ class Training:
             name="warm-up",
             progress=self.progress,
             clip_norm=p.clip_norm,
-            precision=p.precision,
             log_every=p.look_every * each_pass,
         )
 
@@ -150,10 +148,9 @@ class Training:
         p, batches = self.p, self.days.batches()
         now = SimpleNamespace(step=0, days=None)
 
-        def generate() -> dict[str, Tensor]:
+        def mislead() -> dict[str, Tensor]:
             now.days, now.step = next(batches), now.step + 1
-            with autocast(p.precision, self.device):
-                return self.losses(now.days, now.step / n_steps)
+            return self.losses(now.days, now.step / n_steps)
 
         def judge() -> dict[str, Tensor]:
             bases = self.D.subspaces
@@ -164,11 +161,17 @@ class Training:
             }
 
         weights = [*self.G.parameters(), *self.head.parameters()]
-        players = [Player(generate, torch.optim.Adam(weights, p.joint_lr, fused=True), clip_norm=p.clip_norm)]
+        players = [Player(mislead, torch.optim.Adam(weights, p.joint_lr, fused=True), clip_norm=p.clip_norm)]
         if p.lambda_adv:
             of_D = torch.optim.Adam(self.D.parameters(), p.discriminator_lr)
             players.append(Player(judge, of_D, after=self.D.retract))
         return players
+
+    def generate(self, days: Tensor) -> Output:
+        """Return what G makes of sequences of days, (batch, time): computed in ``precision``, given in float32."""
+        with autocast(self.p.precision, self.device):
+            made = self.G(self.days.frames[days], self.dropped(days))
+        return Output(*(None if each is None else each.to(self.days.frames.dtype) for each in made))
 
     def dropped(self, days: Tensor) -> Tensor:
         """Draw the sequences, (batch,), of which the decoder knows Z alone."""
@@ -181,7 +184,7 @@ class Training:
     def losses(self, days: Tensor, progress: float) -> dict[str, Tensor]:
         """Return the terms of Eq. 6 for sequences of days, (batch, time)."""
         p = self.p
-        made = self.G(self.days.frames[days], self.dropped(days))
+        made = self.generate(days)
         Z, own = made.Z.flatten(0, 1), days.flatten()
         q = self.head(Z)
         self.q[own] = q.detach().double()

@@ -12,8 +12,10 @@ from methods.blocks.spectral import cut, plain_affinity
 def compared(Z: Tensor) -> Tensor:
     """Return how embeddings (batch, time, D) differ from the mean of their window, in units of their usual length.
 
-    The mean day would express all others, and the weight of ||C||_1 has a meaning only beside a given length.
+    In single precision or better. The mean day would express all others, and the weight of ||C||_1 has a meaning only
+    beside a given length.
     """
+    Z = Z.float() if Z.dtype == torch.bfloat16 else Z
     X = Z - Z.mean(dim=1, keepdim=True)
     length = X.square().sum(dim=2).mean(dim=1).clamp_min(torch.finfo(Z.dtype).eps).sqrt()
     return X / length[:, None, None]
@@ -41,8 +43,6 @@ def coefficients(X: Tensor, sparsity: float, steps: int) -> Tensor:
     Tensor, shape (batch, time, time)
         Row t expresses frame t.
     """
-    if X.dtype == torch.bfloat16:
-        X = X.float()
     with torch.autocast(X.device.type, enabled=False):
         gram = X @ X.mT
         rate = 1 / torch.linalg.eigvalsh(gram)[:, -1].clamp_min(torch.finfo(X.dtype).eps)[:, None, None]

@@ -68,7 +68,10 @@ def draw_calendar(cube: Cube, rows: list[tuple[str, np.ndarray]]) -> Figure:
 
 
 def _field(axis, cube: Cube, values: np.ndarray, land, **style):
-    image = axis.pcolorfast(_edges(cube.lon), _edges(cube.lat), values, **style)
+    if cube.lat.ndim == 1:
+        image = axis.pcolorfast(_edges(cube.lon), _edges(cube.lat), values, **style)  # a picture, not a path per cell
+    else:
+        image = axis.pcolormesh(cube.lon, cube.lat, values, shading="nearest", **style)
     axis.tick_params(labelsize=7)
     axis.xaxis.set_major_formatter("{x:g}°")
     axis.yaxis.set_major_formatter("{x:g}°")

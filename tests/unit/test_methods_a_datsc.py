@@ -65,6 +65,21 @@ def test_each_term_of_the_generator_reaches_what_it_should(days):
     assert reached(found, terms["adversarial"]) == embeds | {"D"}
 
 
+@pytest.mark.parametrize("address", ["a_datsc", "a_datsc/edesc", "a_datsc/tabular"])
+def test_the_network_alone_computes_in_bfloat16(days, address):
+    """On every processor, also on one that only emulates it: losses, centres and bases stay in single precision."""
+    found = training(days, address, precision="bfloat16")
+    seen = []
+    for part in found.G.modules():
+        if not list(part.children()):
+            part.register_forward_hook(lambda part, given, made: seen.append(made.dtype))
+    made = found.generate(found.days.groups[0])
+    assert torch.bfloat16 in seen
+    assert {each.dtype for each in made if each is not None} == {torch.float32}
+    history = found.train_jointly()
+    assert all(np.isfinite(values).all() for values in history.values())
+
+
 def test_alone_the_decoder_knows_the_embedding_and_nothing_else(days):
     G = training(days).G
     x = torch.rand(2, 12, 3, 12, 12)

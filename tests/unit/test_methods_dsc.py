@@ -195,7 +195,7 @@ def test_cells_without_data_count_in_the_authors_loss_alone(days):
     holed = replace(days, values=values, mask=mask)
 
     def loss(count_padding: bool, broadcast_loss: bool = False) -> float:
-        switches = {"count_padding": count_padding, "broadcast_loss": broadcast_loss}
+        switches = {"count_padding": count_padding, "broadcast_loss": broadcast_loss, "precision": "float32"}
         found = fit("dsc", holed, pretrain_steps=0, max_steps=1, batch_size=30, **switches)
         return found.history["reconstruction"][0]
 
