@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
@@ -119,7 +119,10 @@ def _drive(world: World) -> int:
         download.download(made, manifest, data.origin())
         preprocess.prepare(made, "demo", manifest.parent, data.preprocess, cube, truth, data.gaps)
 
-    if not (cube.is_file() and truth.is_file()) and _stage(prepare):
+    def stage(function: Callable[[], None]) -> int:
+        return _stage(function, held)
+
+    if not (cube.is_file() and truth.is_file()) and stage(prepare):
         return 1
     if _fits(plan, cube):
         return 1
@@ -127,17 +130,18 @@ def _drive(world: World) -> int:
     out = evaluate.Outputs(*(folder / f"{name}.csv" for name in ("scores", "runs", "agreement", "shifted")))
     settings, tables = jobs.table_settings(plan, "demo"), plan.results / "tables"
     printed = ROOT / "published" / "tables.yaml"
-    code = _stage(lambda: evaluate.evaluate(cube, batches, out, truth, plan.shifts)) or _stage(
+    code = stage(lambda: evaluate.evaluate(cube, batches, out, truth, plan.shifts)) or stage(
         lambda: aggregate.aggregate(settings, out.scores, out.runs, printed, tables, out.agreement, out.shifted)
     )
     held.close()
     return code
 
 
-def _stage(function: Callable[[], None]) -> int:
-    """Run one stage in a fork that ends with the driver, as the workflow's stages do."""
+def _stage(function: Callable[[], None], held: IO[str]) -> int:
+    """Run one stage in a fork that ends with the driver and does not hold its lock, as the workflow's stages do."""
 
     def run() -> int:
+        held.close()
         _end_with_driver()
         function()
         return 0

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from threading import Event, Lock
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 from regimebench import records
 from regimebench.config import make_plan
-from regimebench.driver import Run, end_beside_locks
+from regimebench.driver import Run, end_beside_locks, leave_the_future
 from tests.unit.test_records import failed
 
 TINY = {"family": "subspaces", "n_days": 40, "height": 6, "width": 6, "n_variables": 2, "n_clusters": 3}
@@ -106,3 +107,16 @@ def test_a_signal_to_end_finds_no_lock_that_it_holds_itself():
         assert told.wait(timeout=20)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_files_dated_ahead_get_the_present_time_and_others_keep_theirs(tmp_path, batch):
+    past, ahead, record = tmp_path / "past", batch, batch.parent / "seed-0000" / "record.json"
+    past.touch()
+    os.utime(past, (10**9, 10**9))
+    for path in (ahead, record):
+        os.utime(path, (4 * 10**9, 4 * 10**9))
+    before = time.time()
+    leave_the_future(tmp_path)
+    assert past.stat().st_mtime == 10**9
+    assert before - 1 <= ahead.stat().st_mtime <= time.time()
+    assert record.stat().st_mtime == 4 * 10**9
