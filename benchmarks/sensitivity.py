@@ -294,8 +294,11 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(file.stem for file in SWEEPS.glob("*.yaml")))
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="fits at a time (default: one per core)")
     parser.add_argument("--docs", type=Path, default=fitted_rows.DOCS, help="folder to write to")
+    parser.add_argument("--anew", action="store_true", help="forget earlier fits, as after a change of the method")
     chosen = parser.parse_args()
     sweep, csv = read_sweep(chosen.name), chosen.docs / f"sensitivity-{chosen.name}.csv"
+    if chosen.anew:
+        csv.unlink(missing_ok=True)
     fit_missing(sweep, csv, chosen.jobs)
     figure(read(csv), sweep).savefig(csv.with_suffix(".png"), dpi=110)
     with replacing(csv.with_suffix(".md")) as temporary:

@@ -126,7 +126,8 @@ def play_all(numbers: Iterable[int], level: str | None = None) -> Iterator[str]:
             yield str(schedule)
             played = suite.play(schedule)
             struck = ", ".join("struck" if each else MISSED for each in played.struck)
-            verdict = "ok" if played.problem is None else f"{VIOLATED}: {indent(played.problem, '  ').strip()}"
+            problem = indent(played.problem or "", "  ", lambda line: True).strip()  # blank lines, too, for `summary`
+            verdict = f"{VIOLATED}: {problem}" if problem else "ok"
             yield f"  {verdict} ({struck}; {played.seconds:.0f} s)"
 
 
