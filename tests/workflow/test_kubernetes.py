@@ -1,75 +1,100 @@
-"""What a Kubernetes cluster is asked for: the job specifications that the executor plugin builds, for a false client.
+"""A run through the profile for Kubernetes, with a kubectl that keeps the Jobs and runs their pods' commands here.
 
-No cluster is involved: the client keeps what it is given and says that every job failed.
+No cluster is involved: nothing reads the Jobs but this stand-in, which ends the first pod of one method as if evicted.
 """
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from importlib.util import find_spec
 
 import pytest
 
 from regimebench import registry
+from tests.workflow.conftest import ROOT
 
-if find_spec("kubernetes") is None or find_spec("snakemake_executor_plugin_kubernetes") is None:
-    pytest.skip("the Kubernetes plugin is not installed (make kubernetes)", allow_module_level=True)
+if find_spec("snakemake_executor_plugin_cluster_generic") is None:
+    pytest.skip("the plugin cluster-generic is not installed (make kubernetes)", allow_module_level=True)
 
-FALSE_CLIENT = """
-import json, os, sys
-from types import SimpleNamespace as Some
+KUBECTL = """#!{python}
+import json, os, signal, subprocess, sys
+from pathlib import Path
 
-def failed(*arguments, **named):
-    return Some(status=Some(failed=1, succeeded=0))
-
-def create(self, namespace, body):
-    import kubernetes
-    text = kubernetes.client.ApiClient().sanitize_for_serialization(body)
-    with open(os.environ["TEST_JOBS"], "a") as file:
-        file.write(json.dumps({"namespace": namespace, **text}) + "\\n")
-    return body
-
-if any("snakemake" in word for word in sys.orig_argv):
-    import kubernetes
-    kubernetes.config.load_kube_config = lambda *a, **k: None
-    nothing = lambda *a, **k: Some(items=[])
-    for name in ("create_namespaced_secret", "delete_namespaced_secret", "list_namespaced_pod"):
-        setattr(kubernetes.client.CoreV1Api, name, nothing)
-    kubernetes.client.BatchV1Api.create_namespaced_job = create
-    kubernetes.client.BatchV1Api.read_namespaced_job_status = failed
-    kubernetes.client.BatchV1Api.delete_namespaced_job = nothing
+folder, verb, names = Path({folder!r}), sys.argv[2], sys.argv[4:]
+if verb == "create":
+    job = json.load(sys.stdin)
+    name = f"{{job['metadata']['generateName']}}{{len(list(folder.glob('*.json'))):05d}}"
+    pod = job["spec"]["template"]["spec"]["containers"][0]
+    environment = {{"PATH": "/usr/bin:/bin", "HOME": str(folder), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}}
+    environment |= {{each["name"]: each["value"] for each in pod["env"]}}
+    wrapped = ["sh", "-c", '"$@"; echo $? > "$0"', str(folder / f"{{name}}.code"), *pod["command"]]
+    if name.startswith("fit-kmeans") and not list(folder.glob("fit-kmeans*.json")):
+        (folder / f"{{name}}.code").write_text("137")
+    else:
+        with open(folder / f"{{name}}.log", "w") as log:
+            pod = subprocess.Popen(wrapped, cwd=pod["workingDir"], env=environment, stdout=log, stderr=log, start_new_session=True)
+            (folder / f"{{name}}.pid").write_text(str(pod.pid))
+    (folder / f"{{name}}.json.part").write_text(json.dumps(job))
+    os.rename(folder / f"{{name}}.json.part", folder / f"{{name}}.json")
+    print(f"job.batch/{{name}}")
+elif verb == "get":
+    code = folder / f"{{names[0]}}.code"
+    text = code.read_text().strip() if code.exists() else ""
+    kind = {{"": "Suspended", "0": "Complete"}}.get(text, "Failed")
+    print(json.dumps({{"status": {{"conditions": [{{"type": kind, "status": "True", "reason": "Evicted"}}]}}}}))
+    (folder / f"{{names[0]}}.asked").touch()
+elif verb == "delete":
+    (folder / "deleted").write_text(json.dumps(names))
 """
 
 
-def test_pods_ask_for_what_their_fits_need_and_see_the_results_folder(project, tmp_path):
-    (tmp_path / "false").mkdir()
-    (tmp_path / "false" / "sitecustomize.py").write_text(FALSE_CLIENT)
-    asked = tmp_path / "jobs.jsonl"
-    paths = [str(tmp_path / "false"), project.environment.get("PYTHONPATH", "")]
-    project.environment.update(PYTHONPATH=":".join(filter(None, paths)), TEST_JOBS=str(asked))
-    project.config["methods"] = ["dec", "kmeans"]
-    output = project.run(
-        *("--profile", "profiles/kubernetes", "--container-image", "python:3.11-bookworm", "--retries", "0"),
-        *("--latency-wait", "1", "--seconds-between-status-checks", "1"),
-        check=False,
-    )
-    assert asked.exists(), output
-    found = {}
-    for line in asked.read_text().splitlines():
-        job = json.loads(line)
+@pytest.fixture
+def cluster(project, tmp_path):
+    """Return the folder of a stand-in for kubectl, which is first on the path."""
+    folder, tools = tmp_path / "cluster", tmp_path / "tools"
+    for path in (folder, tools):
+        path.mkdir()
+    (tools / "kubectl").write_text(KUBECTL.format(python=sys.executable, folder=str(folder)))
+    (tools / "kubectl").chmod(0o755)
+    project.environment["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    return folder
+
+
+FILLED = {
+    "kubernetes_image": "ghcr.io/lab/python:3.11-bookworm",
+    "kubernetes_namespace": "climate",
+    "kubernetes_claim": "regimebench",
+    "kubernetes_mount": str(ROOT),
+    "queue_minutes": 1440,
+    "runtime": 60,
+    "mem_mb": 8000,
+}
+PROFILE = (
+    *("--profile", "profiles/kubernetes", "--latency-wait", "5", "--seconds-between-status-checks", "1"),
+    *("--default-resources", *(f"{name}={value}" for name, value in FILLED.items())),
+)
+
+
+def test_a_run_ends_in_a_table_although_a_pod_was_evicted(project, cluster):
+    table = project.results / "tables" / "tiny.standard.md"
+    output = project.run(str(table), *PROFILE)
+    assert "random" in table.read_text()
+    found = {path.stem: json.loads(path.read_text()) for path in cluster.glob("*.json")}
+    rules = sorted(job["metadata"]["labels"]["rule"] for job in found.values())
+    assert rules == ["evaluate", "fit_kmeans", "fit_kmeans", "fit_random"], output
+    assert "The Job climate/fit-kmeans-" in output
+    for job in found.values():
+        assert job["metadata"]["namespace"] == "climate"
         (container,) = job["spec"]["template"]["spec"]["containers"]
-        name = next(name for name in ("dec", "kmeans") if f"/tiny/{name}/" in container["args"][1])
-        found[name] = job, container
-    assert set(found) == {"dec", "kmeans"}, output
-    for name, (job, container) in found.items():
-        pod = job["spec"]["template"]["spec"]
-        assert job["namespace"] == "default"
-        assert job["spec"]["backoffLimit"] == 0  # Snakemake repeats, and counts
-        assert pod["restartPolicy"] == "Never"
-        assert container["image"] == "python:3.11-bookworm"
-        assert {"name": "regimebench", "mountPath": "/regimebench"} in container["volumeMounts"]
-        claims = [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in pod["volumes"]]
-        assert "regimebench" in claims
-        asks = container["resources"]
-        assert int(asks["limits"]["memory"].removesuffix("M")) > registry.method(name).resources["memory_mib"]
-        assert asks["requests"]["memory"] == asks["limits"]["memory"]
-        assert asks["limits"].get("nvidia.com/gpu") == {"dec": "1", "kmeans": None}[name]
-        assert bool(pod.get("tolerations")) == (name == "dec")
+        assert container["image"] == "ghcr.io/lab/python:3.11-bookworm"
+    kmeans = next(job for name, job in found.items() if name.startswith("fit-kmeans"))
+    pod = kmeans["spec"]["template"]["spec"]
+    need = registry.method("kmeans").resources
+    # The suite's own limits, which leave records, must act first.
+    memory = pod["containers"][0]["resources"]["limits"]["memory"]
+    assert int(memory.removesuffix("Mi")) > need["memory_mib"]
+    assert pod["activeDeadlineSeconds"] > 60 * need["deadline_minutes"] * project.config["seeds"]
