@@ -1,7 +1,7 @@
 """Snakemake's jobs on a Kubernetes cluster, as its executor plugin ``cluster-generic`` asks for them.
 
-``submit JOBSCRIPT`` makes a Job of the script that Snakemake wrote, ``status ID`` says how it is, ``cancel ID...`` deletes
-Jobs, and ``run JOBSCRIPT`` is what the pod does. What a job needs and where it runs stand among its resources
+``submit JOBSCRIPT`` makes a Job of the script that Snakemake wrote, ``status ID`` says how it is, ``cancel ID...``
+deletes Jobs, and ``run JOBSCRIPT`` is what the pod does. What a job needs and where it runs stand among its resources
 (``profiles/kubernetes/profile.yaml``), which Snakemake writes into the script. An ID is ``namespace/name``.
 """
 
@@ -23,7 +23,6 @@ GPU = "nvidia.com/gpu"
 KEPT_SECONDS = 24 * 3600  # of a Job that has ended, for the driver to ask about it
 GRACE_SECONDS = 60  # between SIGTERM and SIGKILL, for the supervisor to stop its worker
 NAME_LENGTH, LABEL_LENGTH = 50, 63  # the server adds five characters to a name of 63 at most
-UNANSWERED = 1
 
 
 def properties(jobscript: Path) -> dict[str, Any]:
@@ -211,10 +210,11 @@ def _resources(job: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _needs(threads: int, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return requests and limits of a container; memory that is asked for beyond its request may be gone."""
+    """Return requests and limits of a container; memory beyond a request may be gone when it is needed."""
     memory = f"{asked['mem_mb']}Mi"
-    gpu = {GPU: asked["gpu"]} if asked.get("gpu") else {}
-    return {"requests": {"cpu": threads, "memory": memory, **gpu}, "limits": {"memory": memory, **gpu}}
+    gpu = {GPU: str(asked["gpu"])} if asked.get("gpu") else {}
+    shared = {"memory": memory, **gpu}
+    return {"requests": {"cpu": str(threads), **shared}, "limits": shared}
 
 
 def _placement(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,7 +243,7 @@ def _kubectl(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str
     try:
         return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     except OSError as error:
-        return subprocess.CompletedProcess(command, UNANSWERED, "", f"kubectl cannot be started: {error}")
+        return subprocess.CompletedProcess(command, 1, "", f"kubectl cannot be started: {error}")
 
 
 if __name__ == "__main__":
