@@ -11,6 +11,8 @@ import psutil
 import pytest
 
 from regimebench import kubernetes
+from regimebench.queues import Queue
+from regimebench.schema import InvalidFile, load_yaml
 
 FOLDER = Path("/regimebench/suite")
 SCRIPT = FOLDER / ".snakemake/tmp.1/snakejob.fit_dec.3.sh"
@@ -80,6 +82,15 @@ def test_what_cannot_work_is_a_sentence():
         made(kubernetes_mount="/data")
     with pytest.raises(SystemExit, match="found 'sumbit x'; allowed: submit FILE"):
         kubernetes.main(["sumbit", "x"])
+
+
+def test_the_profile_asks_for_an_image_and_says_the_rest():
+    resources = load_yaml(ROOT / "profiles" / "kubernetes" / "profile.yaml")["default-resources"]
+    with pytest.raises(InvalidFile, match="kubernetes_image: found 'FILL_IN'") as caught:
+        Queue.of(resources)
+    assert len(caught.value.problems) == 1
+    assert set(ASKED) <= set(resources)
+    assert Queue.of({**resources, "kubernetes_image": "python:3.11-bookworm"}).has_gpus
 
 
 def test_needs_are_read_from_the_script_that_snakemake_writes(tmp_path):
