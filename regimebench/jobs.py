@@ -96,7 +96,7 @@ def gpu_limits(plan: Plan) -> dict[str, int]:
 def gpu_resources(plan: Plan, method_id: str) -> dict[str, int | str]:
     """Return what the jobs of a plugin ask for to use a GPU: one, and from a cluster its model and a partition.
 
-    A job without a GPU says nothing of GPUs to a cluster: Kubernetes would send it to a node with some, for none.
+    A job without a GPU says nothing of GPUs to a cluster.
     """
     number = resources(plan, method_id)["gpu"]
     if plan.queue is None:

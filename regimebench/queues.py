@@ -42,7 +42,8 @@ class Queue:
         if "queue_minutes" not in resources:
             return None
         found = [
-            f"default-resources.{name}: found {FILL_IN!r}; put your cluster's name here (docs/slurm.md)"
+            f"default-resources.{name}: found {FILL_IN!r}; put your cluster's value here "
+            "(docs/slurm.md, docs/kubernetes.md)"
             for name, value in resources.items()
             if str(value) == FILL_IN
         ]

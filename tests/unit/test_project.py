@@ -46,10 +46,10 @@ def test_lock_file_of_an_extra_adds_to_the_other_and_changes_nothing_of_it(name)
     assert not set(locked("requirements.lock")) & set(locked(name))
 
 
-def test_ci_tests_with_tensorflow_and_slurms_plugin():
+def test_ci_tests_with_tensorflow_and_the_plugins_for_clusters():
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     steps = [line.removeprefix("make ") for line in lines if line.startswith("make ")]
-    assert steps == ["setup", "lint", "tensorflow", "slurm", "test"]
+    assert steps == ["setup", "lint", "tensorflow", "slurm", "kubernetes", "test"]
 
 
 @pytest.mark.parametrize("name", DIRECT)
