@@ -44,7 +44,7 @@ $(VENV)/.slurm $(VENV)/.kubernetes: $(VENV)/.%: requirements-%.lock $(VENV)/.rea
 	@touch $@
 
 data: setup ## Fetch and prepare the data of a configuration (CONFIG=config/config.yaml) where there is a network
-	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) data
+	$(BIN)/snakemake data --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 demo: setup ## Run every plugin on a small planted data set and print the tables (minutes)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules

@@ -94,6 +94,8 @@ class Run:
         self.log = open(self.folder / "driver.log", "a")  # noqa: SIM115 - as long as the driver
         wanted = [target or f"tables/{self.row}.standard.md", *([more] if more else [])]
         targets = [str(self.results / each) for each in wanted]
+        # Drivers that end remove empty folders of logs, also those into which others' jobs are about to write.
+        command += ["--slurm-logdir", str(self.folder / "slurm_logs")]
         command += [*QUICK, *arguments, "--default-resources", *resources, "--", *targets]
         output = {"stdout": self.log, "stderr": subprocess.STDOUT}
         self.driver = subprocess.Popen(command, cwd=ROOT, env=self.environment, **output)
