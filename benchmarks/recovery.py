@@ -108,7 +108,7 @@ CLAIMS = {
     "infogan": ("centroids",),
     "a_datsc": ("centroids", "subspaces", "waves", "dynamics"),
     **{f"a_datsc/{variant}": ("centroids",) for variant in A_DATSC},
-    "a_datsc/tabular": ("centroids", "subspaces", "waves", "dynamics"),
+    **dict.fromkeys(("a_datsc/sel", "a_datsc/tabular"), ("centroids", "subspaces", "waves", "dynamics")),
 }
 """The families whose mechanism a trained network claims; a variant without an entry claims what its plugin claims.
 
