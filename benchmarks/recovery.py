@@ -343,8 +343,8 @@ made for 41 x 41 cells, are a quarter as wide, for the cost; two data sets of `w
 before that was chosen. {small}
 Fits that are not ok are counted behind the number; those that put all days into one cluster ("degenerate") have an
 index of 0 that counts. `(oracle)` knows how its family is made, not the labels. Seconds: wall clock, median
-over all fits, each on one thread. Other work ran beside some of them, so they are no measure of speed
-([deep-speed.md](deep-speed.md) is).
+over all fits, each on one thread. Rows were fitted at different times on different machines, and other work ran beside
+some, so they are no measure of speed ([deep-speed.md](deep-speed.md) is).
 
 {table(runs, addresses)}
 

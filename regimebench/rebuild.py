@@ -13,6 +13,7 @@ from regimebench.schema import InvalidFile
 from regimebench.sources import ROOT
 from regimebench.unpack import CONFIG, missing_fits, unpack, write_batches
 
+# What is made from records; what comes from data alone, as the choice of k, is made only where it is missing.
 ANEW = ("evaluate", "aggregate", "aggregate_planted", "across", "cost", "paper_tables", "audit", "figures", "report")
 
 

@@ -8,7 +8,32 @@ from scipy.special import xlogy
 
 from regimebench.metrics.partitions import Stack, canonical, chunks
 
-__all__ = ["score_against_truth"]
+__all__ = ["adjusted_rand", "pairs_within", "score_against_truth"]
+
+
+def pairs_within(days: np.ndarray) -> np.ndarray:
+    """Return how many pairs so many days make."""
+    return days * (days - 1.0) / 2
+
+
+def adjusted_rand(together: np.ndarray, first: np.ndarray, second: np.ndarray, n_days: int) -> np.ndarray:
+    """Return the adjusted Rand index (Hubert & Arabie 1985) from counts of pairs of days.
+
+    Parameters
+    ----------
+    together : ndarray
+        Pairs that are in one cluster in both partitions.
+    first, second : ndarray
+        Pairs that are in one cluster in the one and in the other, of shapes that broadcast to that of ``together``.
+    n_days : int
+
+    Returns
+    -------
+    ndarray
+        1 where both partitions are trivial in the same way (one cluster, or a cluster per day).
+    """
+    chance, most = first * second / max(pairs_within(n_days), 1), (first + second) / 2
+    return np.divide(together - chance, most - chance, out=np.ones_like(together), where=most != chance)
 
 
 def score_against_truth(truth: np.ndarray, partitions: np.ndarray) -> dict[str, np.ndarray]:
@@ -56,14 +81,9 @@ def _agreement(regimes: Stack, stack: Stack) -> dict[str, np.ndarray]:
 
 
 def _adjusted_rand(table: np.ndarray, regimes: Stack, stack: Stack) -> np.ndarray:
-    together = stack.sum_partitions(_pairs(table).sum(axis=0))
-    true, found = _pairs(regimes.sizes).sum(), stack.sum_partitions(_pairs(stack.sizes))
-    chance, most = true * found / max(_pairs(stack.n_days), 1), (true + found) / 2
-    return np.divide(together - chance, most - chance, out=np.ones(stack.n_partitions), where=most != chance)
-
-
-def _pairs(days: np.ndarray | int) -> np.ndarray:
-    return np.asarray(days) * (np.asarray(days) - 1.0) / 2
+    together = stack.sum_partitions(pairs_within(table).sum(axis=0))
+    true, found = pairs_within(regimes.sizes).sum(), stack.sum_partitions(pairs_within(stack.sizes))
+    return adjusted_rand(together, true, found, stack.n_days)
 
 
 def _mutual_information(table: np.ndarray, regimes: Stack, stack: Stack) -> np.ndarray:

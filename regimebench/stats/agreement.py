@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from regimebench.metrics.external import adjusted_rand, pairs_within
+
 __all__ = ["AGREEMENT_COLUMNS", "agreement", "ari_matrix", "stability_interval"]
 
 AGREEMENT_COLUMNS = ("a", "b", "pairs", "mean", "p5", "low", "high")
@@ -33,20 +35,14 @@ def ari_matrix(labels: np.ndarray) -> np.ndarray:
     k = int(labels.max(initial=0)) + 1
     coded = (labels[:, None, :] == np.arange(k)[:, None]).astype(np.float32).reshape(P * k, n)
     sizes = coded.sum(axis=1, dtype=np.float64).reshape(P, k)
-    within = _pairs(sizes).sum(axis=1)
+    within = pairs_within(sizes).sum(axis=1)
     together = np.empty((P, P))
     for rows in _blocks(P):
         for columns in _blocks(P):
             counts = coded[rows.start * k : rows.stop * k] @ coded[columns.start * k : columns.stop * k].T
             shape = rows.stop - rows.start, k, columns.stop - columns.start, k
-            together[rows, columns] = _pairs(counts.astype(np.float64)).reshape(shape).sum(axis=(1, 3))
-    expected = within[:, None] * within / max(n * (n - 1) / 2, 1)
-    largest = (within[:, None] + within) / 2
-    return np.divide(together - expected, largest - expected, out=np.ones((P, P)), where=largest != expected)
-
-
-def _pairs(counts: np.ndarray) -> np.ndarray:
-    return counts * (counts - 1) / 2
+            together[rows, columns] = pairs_within(counts.astype(np.float64)).reshape(shape).sum(axis=(1, 3))
+    return adjusted_rand(together, within[:, None], within, n)
 
 
 def _blocks(size: int) -> Iterator[slice]:
