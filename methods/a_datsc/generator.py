@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
 from methods.a_datsc.graph_attention import BiTGAT, Embedding, TemporalTransformer
-from methods.a_datsc.self_expression import coefficients, compared
+from methods.a_datsc.self_expression import compared, expressing
 from methods.a_datsc.unet import EPSILON, Decoder, Encoder, FrameConv2d, Patches
 from methods.blocks.convlstm import ConvLSTM2d
 from methods.blocks.lstm import LSTM
@@ -46,7 +46,7 @@ class ConvGenerator(nn.Module):
         (variable, y, x) of a frame.
     p : SimpleNamespace
         The plugin's parameters: ``filters``, ``recurrence``, ``patch``, ``attention``, ``n_heads``, ``itself``,
-        ``pooling``, ``latent``, ``expression``, ``sparsity``, ``expression_steps``, ``forget_bias``, ``bottleneck``,
+        ``pooling``, ``latent``, ``expression``, ``sparsity``, ``expression_steps``, ``neighbours``, ``forget_bias``, ``bottleneck``,
         ``skips``, ``halo``, ``recompute``.
     """
 
@@ -65,7 +65,7 @@ class ConvGenerator(nn.Module):
             "none": nn.Identity,
         }[p.attention]()
         self.embedding = Embedding(grid[0] * grid[1], F, D, p.pooling)
-        self.express = p.expression and partial(coefficients, sparsity=p.sparsity, steps=p.expression_steps)
+        self.express = expressing(p) if p.expression else None
         kind = {"days": DayBottleneck, "sequence": SequenceBottleneck}[p.bottleneck]
         self.bottleneck = kind(D + D * p.expression, F, grid, p.patch)
         self.decoder = Decoder(p.filters, shape[0], p.skips, layer)
@@ -105,7 +105,7 @@ class ConvGenerator(nn.Module):
         return self.attention(nodes)
 
     def _coefficients(self, Z: Tensor) -> Tensor | None:
-        return self.express(compared(Z)) if self.express else None
+        return self.express(Z) if self.express else None
 
 
 @torch.no_grad()
@@ -134,7 +134,8 @@ class TabularGenerator(nn.Module):
     shape : sequence of int
         (variable, y, x) of a frame.
     p : SimpleNamespace
-        ``hidden``, widths of the encoder's layers, ``latent``, ``expression``, ``sparsity`` and ``expression_steps``.
+        ``hidden``, widths of the encoder's layers, ``latent``, ``expression``, ``sparsity``, ``expression_steps`` and
+        ``neighbours``.
     """
 
     def __init__(self, shape: Sequence[int], p: SimpleNamespace) -> None:
@@ -144,7 +145,7 @@ class TabularGenerator(nn.Module):
         widths = [n_columns, *p.hidden]
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)]
         self.encoder = nn.Sequential(*layers, nn.Linear(widths[-1], p.latent), nn.LayerNorm(p.latent, eps=EPSILON))
-        self.express = p.expression and partial(coefficients, sparsity=p.sparsity, steps=p.expression_steps)
+        self.express = expressing(p) if p.expression else None
         widths = [p.latent + p.latent * p.expression, *p.hidden[::-1], n_columns]
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths[:-1])]
         self.decoder = nn.Sequential(*layers, nn.Linear(widths[-2], n_columns), nn.Sigmoid())
@@ -157,4 +158,4 @@ class TabularGenerator(nn.Module):
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return Z and C alone."""
         Z = self.encoder(x.flatten(2))
-        return Z, self.express(compared(Z)) if self.express else None
+        return Z, self.express(Z) if self.express else None

@@ -21,7 +21,7 @@ from methods.a_datsc.clustering import (
     tempered,
 )
 from methods.a_datsc.generator import ConvGenerator, Output, TabularGenerator, forget
-from methods.a_datsc.self_expression import coefficients, compared, expression_loss, refined
+from methods.a_datsc.self_expression import expressing, expression_loss, refined
 from methods.a_datsc.sequences import Sequences
 from methods.blocks.gan import Player, alternate
 from methods.blocks.initialisers import glorot_uniform, initialise
@@ -203,7 +203,7 @@ class Training:
             terms |= {"balance": weight * balance(soft), "redundancy": weight * redundancy(soft)}
         if made.C is not None and p.lambda_se:
             weight = ramped(p.lambda_se, p.expression_start, p.expression_start, progress)
-            terms["self_expression"] = weight * expression_loss(made.Z, made.C, p.sparsity)
+            terms["self_expression"] = weight * expression_loss(made.Z, made.C, p.sparsity, p.neighbours)
         if p.lambda_adv:
             weight = ramped(p.lambda_adv, p.expression_start, p.expression_start, progress)
             terms["adversarial"] = weight * self.D.fake_energy(Z, soft, own)
@@ -218,7 +218,7 @@ class Training:
         if C is not None:
             C = C.cpu().numpy()
             spectral = refined(C, self.k, self.seed)
-            of_days = coefficients(compared(torch.from_numpy(cube.table)[None]), p.sparsity, p.expression_steps)
+            of_days = expressing(p)(torch.from_numpy(cube.table)[None])
             others = {"raw_data": refined(of_days[0].numpy(), self.k, self.seed)}  # the same layer without the network
             others |= {"argmax": labels} if p.refine else {"spectral": spectral}
             labels = spectral if p.refine else labels

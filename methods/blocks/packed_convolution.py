@@ -26,8 +26,14 @@ def repeated(kernel: Tensor, shape: torch.Size) -> Convolution:
         Of the inputs, (n, n_in, y, x).
     """
     padding = [kernel.shape[-1] // 2] * 2
-    if kernel.device.type != "cpu" or kernel.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
+    if kernel.device.type != "cpu" or not _can_reorder(kernel.dtype):
         return lambda x: conv2d(x, kernel, padding=padding)
     one, dense = [1, 1], kernel.detach().contiguous()
     reordered = torch._C._nn.mkldnn_reorder_conv2d_weight(dense.to_mkldnn(), padding, one, one, 1, list(shape))
     return lambda x: torch.ops.mkldnn._convolution_pointwise(x, reordered, None, padding, one, one, 1, "none", [], "")
+
+
+def _can_reorder(dtype: torch.dtype) -> bool:
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -267,6 +267,29 @@ def test_what_days_are_made_of_does_not_depend_on_their_mean_and_scale():
     assert not coefficients(still, 0.1, 5).any()
 
 
+def test_neighbours_stand_beside_a_day_mirrored_at_the_ends():
+    Z = normal(2, 6, 3)
+    X = compared(Z, neighbours=2).unflatten(2, (3, 5))
+    around = torch.tensor([[2, 1, 0, 1, 2], [1, 0, 1, 2, 3], [0, 1, 2, 3, 4]])
+    torch.testing.assert_close(X[:, :3], X[:, around, :, 2].movedim(2, 3))
+    torch.testing.assert_close(X[..., 2] / X[:, :1, :1, 2], compared(Z) / compared(Z)[:, :1, :1])
+    torch.testing.assert_close(X.square().sum(dim=(2, 3)).mean(dim=1), torch.ones(2, dtype=torch.float64))
+    assert compared(Z[:, :2], neighbours=5).shape == (2, 2, 9)  # as far as the window reaches
+
+
+def test_with_neighbours_days_are_made_of_days_that_move_alike():
+    """Two spells in one plane, one turning left and one right: days alone say nothing of the direction."""
+    angle = torch.cat([torch.arange(20) * 0.9, torch.arange(20) * -0.9]).double()
+    X = torch.stack([angle.cos(), angle.sin()], dim=1)[None]
+    own = torch.tensor([0] * 20 + [1] * 20)
+    strange = []
+    for neighbours in (0, 1):
+        C = coefficients(compared(X, neighbours), 0.1, 300)[0].abs()
+        strange.append((C[own[:, None] != own].sum() / C.sum()).item())
+    assert strange[0] > 0.4
+    assert strange[1] < 0.1
+
+
 def test_expression_loss_is_the_equation_per_day_and_at_most_1():
     Z, C = normal(1, 4, 3), normal(1, 4, 4)
     X = compared(Z)

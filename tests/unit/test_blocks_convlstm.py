@@ -160,7 +160,7 @@ def test_autocast_computes_in_bfloat16():
     torch.testing.assert_close(found.float(), made(x), atol=0.05, rtol=0.05)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_repeated_convolutions_are_convolutions(dtype):
     generator = torch.Generator().manual_seed(4)
     x, kernel = (torch.randn(*shape, generator=generator, dtype=dtype) for shape in ((2, 3, 5, 6), (7, 3, 3, 3)))
