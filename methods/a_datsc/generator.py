@@ -46,8 +46,8 @@ class ConvGenerator(nn.Module):
         (variable, y, x) of a frame.
     p : SimpleNamespace
         The plugin's parameters: ``filters``, ``recurrence``, ``patch``, ``attention``, ``n_heads``, ``itself``,
-        ``pooling``, ``latent``, ``expression``, ``sparsity``, ``expression_steps``, ``neighbours``, ``forget_bias``, ``bottleneck``,
-        ``skips``, ``halo``, ``recompute``.
+        ``pooling``, ``latent``, ``expression``, ``sparsity``, ``ridge``, ``neighbours``, ``expression_steps``,
+        ``forget_bias``, ``bottleneck``, ``skips``, ``halo``, ``recompute``.
     """
 
     def __init__(self, shape: Sequence[int], p: SimpleNamespace) -> None:
@@ -134,8 +134,8 @@ class TabularGenerator(nn.Module):
     shape : sequence of int
         (variable, y, x) of a frame.
     p : SimpleNamespace
-        ``hidden``, widths of the encoder's layers, ``latent``, ``expression``, ``sparsity``, ``expression_steps`` and
-        ``neighbours``.
+        ``hidden``, widths of the encoder's layers, ``latent``, ``expression``, ``sparsity``, ``ridge``,
+        ``neighbours`` and ``expression_steps``.
     """
 
     def __init__(self, shape: Sequence[int], p: SimpleNamespace) -> None:

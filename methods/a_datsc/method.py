@@ -203,7 +203,7 @@ class Training:
             terms |= {"balance": weight * balance(soft), "redundancy": weight * redundancy(soft)}
         if made.C is not None and p.lambda_se:
             weight = ramped(p.lambda_se, p.expression_start, p.expression_start, progress)
-            terms["self_expression"] = weight * expression_loss(made.Z, made.C, p.sparsity, p.neighbours)
+            terms["self_expression"] = weight * expression_loss(made.Z, made.C, p)
         if p.lambda_adv:
             weight = ramped(p.lambda_adv, p.expression_start, p.expression_start, progress)
             terms["adversarial"] = weight * self.D.fake_energy(Z, soft, own)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from scipy.linalg import block_diag
 
 from methods.a_datsc_tf.adversary import SubspaceJudge
-from methods.a_datsc_tf.network import Generator, coefficients, compared
+from methods.a_datsc_tf.network import Generator, compared, expressed
 from methods.blocks.keras.clustering import ClusteringLayer, kmeans, soft_assignment
 from methods.blocks.keras.runtime import start
 from methods.blocks.keras.training import DAY_INDICES, Trainer
@@ -62,7 +62,7 @@ class Plugin(Method):
         Z, C = embed()
         Z, C = _flat(Z).numpy(), block_diag(*C.numpy())
         spectral = cut(plain_affinity(C), self.n_clusters, self.seed)
-        of_days = coefficients(compared(tf.constant(cube.table[None])), p.sparsity, p.expression_steps)[0].numpy()
+        of_days = expressed(tf.constant(cube.table[None]), p)[0].numpy()
         controls = {"raw_data": cut(plain_affinity(of_days), self.n_clusters, self.seed)}
         argmax = _labels(Z, head)
         trained = [*G.variables, head.centres, *([D.U] if p.lambda_adv else [])]
@@ -154,8 +154,9 @@ class Plugin(Method):
                 terms |= {"balance": weight * _balance(soft), "redundancy": weight * _redundancy(soft)}
             if p.lambda_se:
                 weight = p.lambda_se * tf.cast(progress >= p.expression_start, tf.float32)
-                X = compared(Z)
-                left = tf.reduce_sum(tf.square(X - C @ X)) + p.sparsity * tf.reduce_sum(tf.abs(C))
+                X = compared(Z, p.neighbours)
+                penalty = p.sparsity * tf.reduce_sum(tf.abs(C)) + p.ridge * tf.reduce_sum(tf.square(C))
+                left = tf.reduce_sum(tf.square(X - C @ X)) + penalty
                 terms["self_expression"] = weight * left / tf.cast(tf.size(X[:, :, 0]), tf.float32)
             if p.lambda_adv:
                 weight = p.lambda_adv * tf.cast(progress >= p.expression_start, tf.float32)

@@ -65,9 +65,8 @@ class Generator:
     def __call__(self, x: tf.Tensor, alone: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return Z (batch, time, D), C (batch, time, time) and frames, of Z alone in sequences that are ``alone``."""
         levels, Z = self._encode(x)
-        X = compared(Z)
-        C = coefficients(X, self.p.sparsity, self.p.expression_steps)
-        vectors = tf.concat([Z, _unless(alone, C @ X)], axis=2)
+        C = expressed(Z, self.p)
+        vectors = tf.concat([Z, _unless(alone, C @ compared(Z))], axis=2)
         drawn = _each(lambda v: tf.reshape(self.draw(v), (-1, *self.grid, self.p.filters[-1])), vectors)
         h = tf.tanh(_each(self.untile, drawn))
         for layer, norm, level in zip(self.ups, self.norms, levels[-2::-1], strict=True):
@@ -78,7 +77,7 @@ class Generator:
     def embed(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return Z and C alone."""
         Z = self._encode(x)[1]
-        return Z, coefficients(compared(Z), self.p.sparsity, self.p.expression_steps)
+        return Z, expressed(Z, self.p)
 
     def _encode(self, x: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Return the levels and Z of frames, before and after which their first and last days are mirrored."""
@@ -138,23 +137,34 @@ class Generator:
         return layer
 
 
-def compared(Z: tf.Tensor) -> tf.Tensor:
-    """Return how embeddings (batch, time, D) differ from the mean of their window, in units of their usual length."""
+def compared(Z: tf.Tensor, neighbours: float = 0.0) -> tf.Tensor:
+    """Return how embeddings (batch, time, D) differ from the mean of their window, in units of their usual length.
+
+    With ``neighbours``, a weight, the days before and after stand beside each day: (batch, time, 3 D).
+    """
     X = Z - tf.reduce_mean(Z, axis=1, keepdims=True)
+    if neighbours:
+        around = tf.concat([X[:, 1:2], X, X[:, -2:-1]], axis=1)
+        X = tf.concat([neighbours * around[:, :-2], X, neighbours * around[:, 2:]], axis=2)
     squares = tf.reduce_mean(tf.reduce_sum(tf.square(X), axis=2), axis=1)
     return X / tf.sqrt(tf.maximum(squares, np.finfo(np.float32).eps))[:, None, None]
 
 
-def coefficients(X: tf.Tensor, sparsity: float, steps: int) -> tf.Tensor:
+def expressed(Z: tf.Tensor, p: SimpleNamespace) -> tf.Tensor:
+    """Return C (batch, time, time) of embeddings (batch, time, D) under the plugin's parameters."""
+    return coefficients(compared(Z, p.neighbours), p.sparsity, p.ridge, p.expression_steps)
+
+
+def coefficients(X: tf.Tensor, sparsity: float, ridge: float, steps: int) -> tf.Tensor:
     """Return the C (batch, time, time) with zero diagonal that makes L_SE least, by FISTA (paper, Eq. 5)."""
     X = tf.stop_gradient(X)
     gram = X @ tf.transpose(X, (0, 2, 1))
-    rate = 1 / tf.maximum(tf.linalg.eigvalsh(gram)[:, -1], np.finfo(np.float32).eps)[:, None, None]
+    rate = 1 / (tf.maximum(tf.linalg.eigvalsh(gram)[:, -1], np.finfo(np.float32).eps) + ridge)[:, None, None]
     others = 1 - tf.eye(tf.shape(X)[1])
     C = ahead = tf.zeros_like(gram)
     momentum = tf.constant(1.0)
     for _ in tf.range(steps):
-        moved = ahead - rate * (ahead @ gram - gram)
+        moved = ahead - rate * (ahead @ gram - gram + ridge * ahead)
         shrunk = tf.sign(moved) * tf.nn.relu(tf.abs(moved) - rate * sparsity / 2) * others
         faster = (1 + tf.sqrt(1 + 4 * momentum**2)) / 2
         ahead = shrunk + (momentum - 1) / faster * (shrunk - C)

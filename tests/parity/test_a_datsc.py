@@ -19,11 +19,12 @@ def test_coefficients_agree(parity):
     from methods.a_datsc_tf import network as in_keras
 
     Z = np.random.default_rng(0).standard_normal((2, 30, 6)).astype(np.float32) + 3
-    X, theirs = in_torch.compared(torch.tensor(Z)), in_keras.compared(tf.constant(Z))
-    np.testing.assert_allclose(X, theirs, atol=1e-6)
-    C = in_torch.coefficients(X, 0.1, 100)
-    assert (C != 0).double().mean() > 0.1
-    np.testing.assert_allclose(C, in_keras.coefficients(theirs, 0.1, 100), atol=1e-4)
+    for neighbours, ridge in ((0.0, 0.0), (0.5, 2.0)):
+        X, theirs = in_torch.compared(torch.tensor(Z), neighbours), in_keras.compared(tf.constant(Z), neighbours)
+        np.testing.assert_allclose(X, theirs, atol=1e-6)
+        C = in_torch.coefficients(X, 0.1, ridge, 100)
+        assert (C != 0).double().mean() > 0.1
+        np.testing.assert_allclose(C, in_keras.coefficients(theirs, 0.1, ridge, 100), atol=1e-4)
 
 
 def test_discriminators_agree(parity):

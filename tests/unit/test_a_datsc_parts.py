@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
 from methods.a_datsc.clustering import annealed, balance, ramped, redundancy, tempered
 from methods.a_datsc.generator import forget
 from methods.a_datsc.graph_attention import BiTGAT, Embedding, TemporalTransformer, sinusoids
-from methods.a_datsc.self_expression import coefficients, compared, expression_loss
+from methods.a_datsc.self_expression import coefficients, compared, expressing, expression_loss
 from methods.a_datsc.sequences import Sequences
 from methods.a_datsc.unet import ChannelNorm, Decoder, Encoder, Patches, ResTempBlock
 from methods.blocks.initialisers import glorot_uniform, initialise
@@ -227,11 +229,14 @@ def test_schedules_start_and_end_where_they_should():
 # Eq. 5: self-expression
 
 
+PENALTIES = SimpleNamespace(neighbours=0.5, sparsity=0.2, ridge=1.0, expression_steps=3000)
+
+
 def test_coefficients_make_the_loss_least():
     """Conditions of a minimum: where C is not 0 the gradient undoes the threshold, elsewhere it stays below it."""
-    X = compared(normal(2, 12, 5))
-    C = coefficients(X, 0.2, 3000)
-    slope = 2 * (X - C @ X) @ X.mT
+    X = compared(normal(2, 12, 5), 0.5)
+    C = coefficients(X, 0.2, 1.0, 3000)
+    slope = 2 * (X - C @ X) @ X.mT - 2 * C
     off = ~torch.eye(12, dtype=torch.bool).expand(2, 12, 12)
     used = (C != 0) & off
     assert not C[~off].any()
@@ -244,7 +249,7 @@ def test_the_gradient_of_the_least_loss_is_that_with_c_held_fixed():
     Z, direction, step = normal(1, 8, 3).requires_grad_(), normal(1, 8, 3).flip(1), 1e-5
 
     def least(Z):
-        return expression_loss(Z, coefficients(compared(Z), 0.2, 3000), 0.2)
+        return expression_loss(Z, expressing(PENALTIES)(Z), PENALTIES)
 
     (gradient,) = torch.autograd.grad(least(Z), Z)
     along = (least(Z + step * direction) - least(Z - step * direction)) / (2 * step)
@@ -253,28 +258,29 @@ def test_the_gradient_of_the_least_loss_is_that_with_c_held_fixed():
 
 def test_days_of_a_plane_are_made_of_days_of_that_plane():
     X = two_planes()[0][None]
-    C = coefficients(compared(torch.cat([X, -X], dim=1)), 0.1, 300)[0].abs()
+    C = coefficients(compared(torch.cat([X, -X], dim=1)), 0.1, 0.0, 300)[0].abs()
     own = torch.tensor(([0] * 20 + [1] * 20) * 2)
     assert C[own[:, None] != own].sum() < 0.01 * C.sum()
 
 
-def test_what_days_are_made_of_does_not_depend_on_their_mean_and_scale():
-    Z = normal(2, 9, 4)
-    torch.testing.assert_close(compared(5 * Z + 3), compared(Z))
-    torch.testing.assert_close(compared(Z).square().sum(dim=2).mean(dim=1), torch.ones(2, dtype=torch.float64))
-    still = compared(torch.ones(1, 9, 4))
-    assert not still.any()
-    assert not coefficients(still, 0.1, 5).any()
+def test_the_ridge_relates_days_that_one_of_each_other_would_do_for():
+    """Of equal days, ||C||_1 alone may choose any; with ||C||^2 all of them have the same share."""
+    Z = normal(1, 2, 5).repeat(1, 6, 1)
+    C = coefficients(compared(Z), 0.1, 1.0, 300)[0]
+    same = torch.arange(12)[:, None] % 2 == torch.arange(12) % 2
+    same &= ~torch.eye(12, dtype=torch.bool)
+    assert C[same].min() == pytest.approx(C[same].max(), rel=1e-6)
+    assert C[same].min() > 0.05
 
 
 def test_neighbours_stand_beside_a_day_mirrored_at_the_ends():
-    Z = normal(2, 6, 3)
-    X = compared(Z, neighbours=2).unflatten(2, (3, 5))
-    around = torch.tensor([[2, 1, 0, 1, 2], [1, 0, 1, 2, 3], [0, 1, 2, 3, 4]])
-    torch.testing.assert_close(X[:, :3], X[:, around, :, 2].movedim(2, 3))
-    torch.testing.assert_close(X[..., 2] / X[:, :1, :1, 2], compared(Z) / compared(Z)[:, :1, :1])
+    X, alone = compared(normal(2, 6, 3), 0.5).unflatten(2, (3, 3)), compared(normal(2, 6, 3))
+    own = X[:, :, 1]
+    torch.testing.assert_close(own / own[:, :1, :1], alone / alone[:, :1, :1])
+    torch.testing.assert_close(X[:, :, 0], 0.5 * own[:, [1, 0, 1, 2, 3, 4]])
+    torch.testing.assert_close(X[:, :, 2], 0.5 * own[:, [1, 2, 3, 4, 5, 4]])
     torch.testing.assert_close(X.square().sum(dim=(2, 3)).mean(dim=1), torch.ones(2, dtype=torch.float64))
-    assert compared(Z[:, :2], neighbours=5).shape == (2, 2, 9)  # as far as the window reaches
+    assert compared(normal(2, 1, 3), 0.5).shape == (2, 1, 3)  # a window of one day
 
 
 def test_with_neighbours_days_are_made_of_days_that_move_alike():
@@ -283,19 +289,28 @@ def test_with_neighbours_days_are_made_of_days_that_move_alike():
     X = torch.stack([angle.cos(), angle.sin()], dim=1)[None]
     own = torch.tensor([0] * 20 + [1] * 20)
     strange = []
-    for neighbours in (0, 1):
-        C = coefficients(compared(X, neighbours), 0.1, 300)[0].abs()
+    for neighbours in (0.0, 1.0):
+        C = coefficients(compared(X, neighbours), 0.1, 0.0, 300)[0].abs()
         strange.append((C[own[:, None] != own].sum() / C.sum()).item())
     assert strange[0] > 0.4
     assert strange[1] < 0.1
 
 
+def test_what_days_are_made_of_does_not_depend_on_their_mean_and_scale():
+    Z = normal(2, 9, 4)
+    torch.testing.assert_close(compared(5 * Z + 3), compared(Z))
+    torch.testing.assert_close(compared(Z).square().sum(dim=2).mean(dim=1), torch.ones(2, dtype=torch.float64))
+    still = compared(torch.ones(1, 9, 4))
+    assert not still.any()
+    assert not coefficients(still, 0.1, 0.0, 5).any()
+
+
 def test_expression_loss_is_the_equation_per_day_and_at_most_1():
     Z, C = normal(1, 4, 3), normal(1, 4, 4)
-    X = compared(Z)
-    by_hand = ((X - C @ X).square().sum() + 0.5 * C.abs().sum()) / 4
-    assert expression_loss(Z, C, 0.5).item() == pytest.approx(by_hand.item())
-    assert 0 < expression_loss(Z, coefficients(X, 0.1, 100), 0.1).item() < 1
+    X = compared(Z, 0.5)
+    by_hand = ((X - C @ X).square().sum() + 0.2 * C.abs().sum() + C.square().sum()) / 4
+    assert expression_loss(Z, C, PENALTIES).item() == pytest.approx(by_hand.item())
+    assert 0 < expression_loss(Z, expressing(PENALTIES)(Z), PENALTIES).item() < 1
 
 
 # Section 5.2: the discriminator
