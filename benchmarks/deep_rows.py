@@ -126,6 +126,7 @@ ALIKE = {
         f"a_datsc/{name}"
         for name in ("no_skips", "messages", "mean_pooling", "held_target", "window_73", "window_30", "dec", "edesc")
     ),
+    "a_datsc/printed_expression",
 }
 """Variants whose steps are those of a row but for a small part, or for shorter series."""
 

@@ -218,7 +218,7 @@ class Training:
         if C is not None:
             C = C.cpu().numpy()
             spectral = refined(C, self.k, self.seed)
-            of_days = expressing(p)(torch.from_numpy(cube.table)[None])
+            of_days = expressing(p)(torch.tensor(cube.table)[None])
             others = {"raw_data": refined(of_days[0].numpy(), self.k, self.seed)}  # the same layer without the network
             others |= {"argmax": labels} if p.refine else {"spectral": spectral}
             labels = spectral if p.refine else labels
