@@ -122,11 +122,8 @@ ALIKE = {
         f"a_datsc/{name}"
         for name in ("faithful", "sel", "gat", "spectral", "no_adversary", "no_balance", "transformer")
     ),
-    *(
-        f"a_datsc/{name}"
-        for name in ("no_skips", "messages", "mean_pooling", "held_target", "window_73", "window_30", "dec", "edesc")
-    ),
-    "a_datsc/printed_expression",
+    *(f"a_datsc/{name}" for name in ("no_skips", "messages", "mean_pooling", "held_target", "printed_expression")),
+    *(f"a_datsc/{name}" for name in ("window_73", "window_30", "dec", "edesc")),
 }
 """Variants whose steps are those of a row but for a small part, or for shorter series."""
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
 from methods.a_datsc.graph_attention import BiTGAT, Embedding, TemporalTransformer
-from methods.a_datsc.self_expression import compared, expressing
+from methods.a_datsc.self_expression import compared, expressed
 from methods.a_datsc.unet import EPSILON, Decoder, Encoder, FrameConv2d, Patches
 from methods.blocks.convlstm import ConvLSTM2d
 from methods.blocks.lstm import LSTM
@@ -65,7 +65,7 @@ class ConvGenerator(nn.Module):
             "none": nn.Identity,
         }[p.attention]()
         self.embedding = Embedding(grid[0] * grid[1], F, D, p.pooling)
-        self.express = expressing(p) if p.expression else None
+        self.express = partial(expressed, p=p)
         kind = {"days": DayBottleneck, "sequence": SequenceBottleneck}[p.bottleneck]
         self.bottleneck = kind(D + D * p.expression, F, grid, p.patch)
         self.decoder = Decoder(p.filters, shape[0], p.skips, layer)
@@ -82,7 +82,7 @@ class ConvGenerator(nn.Module):
         levels = self.encoder(x)
         nodes = self._nodes(levels[-1])[:, inner]
         Z = self.embedding(nodes)
-        C = self._coefficients(Z)
+        C = self.express(Z)
         top = self.bottleneck(nodes, vectors(Z, C, alone))
         return Output(Z, C, self.decoder(top, [unless(alone, level[:, inner]) for level in levels]))
 
@@ -90,7 +90,7 @@ class ConvGenerator(nn.Module):
         """Return Z and C alone."""
         x, inner = self._mirrored(x)
         Z = self.embedding(self._nodes(self.encoder(x)[-1])[:, inner])
-        return Z, self._coefficients(Z)
+        return Z, self.express(Z)
 
     def _mirrored(self, x: Tensor) -> tuple[Tensor, slice]:
         """Return frames with their first and last days mirrored at both ends, and where the frames stand in them."""
@@ -103,9 +103,6 @@ class ConvGenerator(nn.Module):
             series = nodes.transpose(1, 2)
             nodes = self.in_time(series.flatten(0, 1)).unflatten(0, series.shape[:2]).transpose(1, 2)
         return self.attention(nodes)
-
-    def _coefficients(self, Z: Tensor) -> Tensor | None:
-        return self.express(Z) if self.express else None
 
 
 @torch.no_grad()
@@ -145,7 +142,7 @@ class TabularGenerator(nn.Module):
         widths = [n_columns, *p.hidden]
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)]
         self.encoder = nn.Sequential(*layers, nn.Linear(widths[-1], p.latent), nn.LayerNorm(p.latent, eps=EPSILON))
-        self.express = expressing(p) if p.expression else None
+        self.express = partial(expressed, p=p)
         widths = [p.latent + p.latent * p.expression, *p.hidden[::-1], n_columns]
         layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths[:-1])]
         self.decoder = nn.Sequential(*layers, nn.Linear(widths[-2], n_columns), nn.Sigmoid())
@@ -158,4 +155,4 @@ class TabularGenerator(nn.Module):
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return Z and C alone."""
         Z = self.encoder(x.flatten(2))
-        return Z, self.express(Z) if self.express else None
+        return Z, self.express(Z)

@@ -21,7 +21,7 @@ from methods.a_datsc.clustering import (
     tempered,
 )
 from methods.a_datsc.generator import ConvGenerator, Output, TabularGenerator, forget
-from methods.a_datsc.self_expression import expressing, expression_loss, refined
+from methods.a_datsc.self_expression import expressed, expression_loss, refined
 from methods.a_datsc.sequences import Sequences
 from methods.blocks.gan import Player, alternate
 from methods.blocks.initialisers import glorot_uniform, initialise
@@ -218,7 +218,7 @@ class Training:
         if C is not None:
             C = C.cpu().numpy()
             spectral = refined(C, self.k, self.seed)
-            of_days = expressing(p)(torch.tensor(cube.table)[None])
+            of_days = expressed(torch.tensor(cube.table)[None], p)
             others = {"raw_data": refined(of_days[0].numpy(), self.k, self.seed)}  # the same layer without the network
             others |= {"argmax": labels} if p.refine else {"spectral": spectral}
             labels = spectral if p.refine else labels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -77,9 +76,9 @@ def coefficients(X: Tensor, sparsity: float, ridge: float, steps: int) -> Tensor
     return C
 
 
-def expressing(p: SimpleNamespace) -> Callable[[Tensor], Tensor]:
-    """Return how the plugin's parameters make C, (batch, time, time), of embeddings (batch, time, D)."""
-    return lambda Z: coefficients(compared(Z, p.neighbours), p.sparsity, p.ridge, p.expression_steps)
+def expressed(Z: Tensor, p: SimpleNamespace) -> Tensor | None:
+    """Return C (batch, time, time) of embeddings (batch, time, D); None where there is to be no ``expression``."""
+    return coefficients(compared(Z, p.neighbours), p.sparsity, p.ridge, p.expression_steps) if p.expression else None
 
 
 def expression_loss(Z: Tensor, C: Tensor, p: SimpleNamespace) -> Tensor:
@@ -92,7 +91,7 @@ def expression_loss(Z: Tensor, C: Tensor, p: SimpleNamespace) -> Tensor:
     Parameters
     ----------
     Z, C : Tensor, shapes (batch, time, D) and (batch, time, time)
-        Embeddings, and what :func:`expressing` makes of them.
+        Embeddings, and what :func:`expressed` makes of them.
     p : SimpleNamespace
         ``neighbours``, ``sparsity`` and ``ridge``.
     """

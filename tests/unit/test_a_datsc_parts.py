@@ -15,7 +15,7 @@ from methods.a_datsc.bottleneck import DayBottleneck, SequenceBottleneck
 from methods.a_datsc.clustering import annealed, balance, ramped, redundancy, tempered
 from methods.a_datsc.generator import forget
 from methods.a_datsc.graph_attention import BiTGAT, Embedding, TemporalTransformer, sinusoids
-from methods.a_datsc.self_expression import coefficients, compared, expressing, expression_loss
+from methods.a_datsc.self_expression import coefficients, compared, expressed, expression_loss
 from methods.a_datsc.sequences import Sequences
 from methods.a_datsc.unet import ChannelNorm, Decoder, Encoder, Patches, ResTempBlock
 from methods.blocks.initialisers import glorot_uniform, initialise
@@ -229,7 +229,7 @@ def test_schedules_start_and_end_where_they_should():
 # Eq. 5: self-expression
 
 
-PENALTIES = SimpleNamespace(neighbours=0.5, sparsity=0.2, ridge=1.0, expression_steps=3000)
+PENALTIES = SimpleNamespace(expression=True, neighbours=0.5, sparsity=0.2, ridge=1.0, expression_steps=3000)
 
 
 def test_coefficients_make_the_loss_least():
@@ -249,7 +249,7 @@ def test_the_gradient_of_the_least_loss_is_that_with_c_held_fixed():
     Z, direction, step = normal(1, 8, 3).requires_grad_(), normal(1, 8, 3).flip(1), 1e-5
 
     def least(Z):
-        return expression_loss(Z, expressing(PENALTIES)(Z), PENALTIES)
+        return expression_loss(Z, expressed(Z, PENALTIES), PENALTIES)
 
     (gradient,) = torch.autograd.grad(least(Z), Z)
     along = (least(Z + step * direction) - least(Z - step * direction)) / (2 * step)
@@ -310,7 +310,7 @@ def test_expression_loss_is_the_equation_per_day_and_at_most_1():
     X = compared(Z, 0.5)
     by_hand = ((X - C @ X).square().sum() + 0.2 * C.abs().sum() + C.square().sum()) / 4
     assert expression_loss(Z, C, PENALTIES).item() == pytest.approx(by_hand.item())
-    assert 0 < expression_loss(Z, expressing(PENALTIES)(Z), PENALTIES).item() < 1
+    assert 0 < expression_loss(Z, expressed(Z, PENALTIES), PENALTIES).item() < 1
 
 
 # Section 5.2: the discriminator

@@ -111,6 +111,15 @@ def test_only_what_is_missing_is_fitted(runs):
     assert not any(job[:2] == ("dec", "centroids") for job in jobs)
 
 
+def test_a_network_with_more_data_sets_has_rivals_on_all_of_them(runs):
+    assert recovery.draws_of("dec") == recovery.DRAWS
+    for address in ("a_datsc", recovery.untrained_self("a_datsc"), recovery.REFERENCE):
+        assert recovery.draws_of(address) == recovery.MANY_DRAWS
+    more = pd.DataFrame([("kmeans", "centroids", recovery.MANY_DRAWS[-1], "ok", 1.0, 0.1)], columns=recovery.COLUMNS)
+    shown = [rows_of(recovery.table(found, ["kmeans"]))["kmeans"] for found in (runs, pd.concat([runs, more]))]
+    assert shown[0] == shown[1]  # the table is of the data sets that all methods have
+
+
 def test_variants_are_fitted_to_what_they_claim_and_all_else_to_every_family(runs):
     assert recovery.fitted_to("dtc/days") == ("dynamics",)
     for address in ("dtc", "dtc/untrained", "dsc_net/raw", "kmeans", recovery.ORACLE):
