@@ -91,11 +91,10 @@ class ConvLSTM2d(nn.Module):
         some = x if x is not None else coarse
         device = some.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else some.dtype
-        fast = pays(self.recurrent_kernel, dtype)
+        fast = pays(self.kernel, self.recurrent_kernel, dtype)
         if coarse is not None and not fast:
             x, coarse = beside(coarse, x), None
         weights = _lines(self.kernel), _lines(self.recurrent_kernel), _lines(self.bias, 0.5)
-        weights = [weight.to(dtype) for weight in weights]
         with torch.autocast(device, enabled=False):
             states = _States.apply(self._read(x, dtype), self._read(coarse, dtype), *weights, self.recompute, fast)
         maps = states.movedim(-1, -3)
@@ -111,7 +110,8 @@ class ConvLSTM2d(nn.Module):
 def _lines(weight: Tensor, offset: float = 0.0) -> Tensor:
     """Return weights that give 0.2 x + 0.5 of the three gates and the candidate itself, the candidate last."""
     i, f, c, o = weight.chunk(4)
-    return torch.cat([0.2 * torch.cat([i, f, o]) + offset, c])
+    gates = [0.2 * gate + offset if offset else 0.2 * gate for gate in (i, f, o)]
+    return torch.cat([*gates, c])
 
 
 class _States(torch.autograd.Function):
@@ -123,7 +123,7 @@ class _States(torch.autograd.Function):
         recompute: bool, fast: bool,
     ) -> Tensor:  # fmt: skip
         ctx.fast = fast
-        gates, cells, hidden = _run(_convolution(kernel, recurrent_kernel, coarse, fast), (x, coarse), bias)
+        gates, cells, hidden = _run(_way(x, coarse, kernel, recurrent_kernel, fast), (x, coarse), bias)
         kept = (None, None) if recompute else (gates, cells)
         ctx.save_for_backward(x, coarse, kernel, recurrent_kernel, bias, hidden, *kept)
         return hidden[1:]
@@ -132,59 +132,65 @@ class _States(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         x, coarse, kernel, recurrent_kernel, bias, hidden, gates, cells = ctx.saved_tensors
-        convolution = _convolution(kernel, recurrent_kernel, coarse, ctx.fast)
+        way = _way(x, coarse, kernel, recurrent_kernel, ctx.fast)
         if gates is None:
-            gates, cells, _ = _run(convolution, (x, coarse), bias)
+            gates, cells, _ = _run(way, (x, coarse), bias)
+            at_lines = gates  # in their place
         else:
-            gates = gates.clone()
-        _to_gradient(gates, cells, upstream, convolution)
-        of_sources, *of_kernels = convolution.gradients(gates, (x, coarse), hidden[:-1], ctx.needs_input_grad[:2])
-        return *of_sources, *of_kernels, gates.sum(dim=(0, 1, 2, 3)), None, None
+            at_lines = torch.empty_like(gates)
+        _gradient(gates, cells, upstream, way, at_lines)
+        of_sources, *of_kernels = way.gradients(at_lines, (x, coarse), hidden[:-1], ctx.needs_input_grad[:2])
+        return *of_sources, *of_kernels, at_lines.sum(dim=(0, 1, 2, 3), dtype=bias.dtype), None, None
 
 
-def _convolution(kernel: Tensor, recurrent_kernel: Tensor, coarse: Tensor | None, fast: bool) -> Plain | Fast:
+def _way(x: Tensor | None, coarse: Tensor | None, kernel: Tensor, recurrent_kernel: Tensor, fast: bool) -> Plain | Fast:
     if not fast:
-        return Plain(kernel, recurrent_kernel)
-    return Fast(kernel, recurrent_kernel, 0 if coarse is None else coarse.shape[-1])
+        return Plain(kernel, recurrent_kernel, x.dtype)
+    some = x if x is not None else coarse
+    return Fast(kernel, recurrent_kernel, some.dtype, 0 if coarse is None else coarse.shape[-1])
 
 
 def _run(
-    convolution: Plain | Fast, sources: tuple[Tensor | None, Tensor | None], bias: Tensor
+    way: Plain | Fast, sources: tuple[Tensor | None, Tensor | None], bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return gates (time, batch, y, x, 4 n_out) after activation, cells, states and the one before them."""
     # The share of the frames does not depend on the state, so one convolution makes it for all of them.
-    gates = convolution.of_frames(sources, bias)
+    gates = way.of_frames(sources, bias)
     n_out = len(bias) // 4
     cells = torch.empty_like(gates[..., :n_out])
     hidden = gates.new_empty(len(gates) + 1, *cells.shape[1:])
     hidden[0] = 0
-    convolved = convolution.step(hidden[0])
-    for t, (lines, cell, state) in enumerate(zip(gates, cells, hidden[1:], strict=True)):
+    add_convolved = way.step(hidden[0])
+    for t, (clamped, i, f, o, c) in enumerate(zip(gates[..., : 3 * n_out].unbind(), *_each_gate(gates), strict=True)):
         if t:
-            lines += convolved(hidden[t])
-        lines[..., : 3 * n_out].clamp_(0, 1)
-        lines[..., 3 * n_out :].tanh_()
-        i, f, o, c = lines.chunk(4, dim=-1)
-        torch.mul(i, c, out=cell)
+            add_convolved(hidden[t], gates[t])
+        clamped.clamp_(0, 1)
+        c.tanh_()
+        torch.mul(i, c, out=cells[t])
         if t:
-            cell.addcmul_(f, cells[t - 1])
-        torch.tanh(cell, out=state).mul_(o)
+            cells[t].addcmul_(f, cells[t - 1])
+        torch.tanh(cells[t], out=hidden[t + 1]).mul_(o)
     return gates, cells, hidden
 
 
-def _to_gradient(gates: Tensor, cells: Tensor, upstream: Tensor, convolution: Plain | Fast) -> None:
-    """Put the gradient at the gates before their activation in their place."""
-    convolved = convolution.step_back(cells[0])
+def _gradient(gates: Tensor, cells: Tensor, upstream: Tensor, way: Plain | Fast, at_lines: Tensor) -> None:
+    """Put the gradient at the gates before their activation into ``at_lines``, which may be the gates themselves."""
+    convolved = way.step_back(cells[0])
     of_state, of_cell = upstream[-1], 0
-    for t in reversed(range(len(gates))):
-        i, f, o, c = gates[t].chunk(4, dim=-1)
+    steps = list(enumerate(zip(*_each_gate(gates), *_each_gate(at_lines), strict=True)))
+    for t, (i, f, o, c, at_i, at_f, at_o, at_c) in reversed(steps):
         tanh = cells[t].tanh()
         of_cell = of_cell + aten.tanh_backward(of_state * o, tanh)
         before = cells[t - 1] if t else torch.zeros_like(cells[0])
-        parts = (i, of_cell * c), (f, of_cell * before), (o, of_state * tanh)
-        of_candidate, of_cell = aten.tanh_backward(of_cell * i, c), of_cell * f
-        for gate, of_gate in parts:
-            aten.hardtanh_backward.grad_input(of_gate, gate, 0, 1, grad_input=gate)
-        c.copy_(of_candidate)
+        parts = (of_cell * c, i, at_i), (of_cell * before, f, at_f), (of_state * tanh, o, at_o)
+        of_candidate, of_cell = of_cell * i, of_cell * f
+        aten.tanh_backward.grad_input(of_candidate, c, grad_input=at_c)
+        for of_gate, gate, at_gate in parts:
+            aten.hardtanh_backward.grad_input(of_gate, gate, 0, 1, grad_input=at_gate)
         if t:
-            of_state = upstream[t - 1] + convolved(gates[t])
+            of_state = upstream[t - 1] + convolved(at_lines[t])
+
+
+def _each_gate(lines: Tensor) -> list[tuple[Tensor, ...]]:
+    """Return i, f, o and c of lines (time, ..., 4 n_out), each a part for each step."""
+    return [part.unbind() for part in lines.chunk(4, dim=-1)]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from methods.blocks import frame_convolution
+from methods.blocks import convlstm, frame_convolution
 from methods.blocks.convlstm import ConvLSTM2d, hard_sigmoid
 from methods.blocks.frame_convolution import beside
 from methods.blocks.packed_convolution import repeated
@@ -178,9 +178,9 @@ def test_a_second_derivative_is_refused():
 
 @pytest.mark.parametrize("fewest_tiles", [1, 10**6], ids=["all of it", "all but the recurrence"])
 @pytest.mark.parametrize("recompute", [False, True], ids=["gates kept", "gates again"])
-@pytest.mark.parametrize("channels", [(2, 0), (2, 3), (0, 3)], ids=["fine", "both", "coarse"])
-def test_fewer_products_give_the_same_numbers(channels, recompute, fewest_tiles, monkeypatch):
-    n_fine, n_coarse = channels
+@pytest.mark.parametrize("sources", [(2, 0), (2, 3), (0, 3)], ids=["fine", "both", "coarse"])
+def test_fewer_products_give_the_same_numbers(sources, recompute, fewest_tiles, monkeypatch):
+    n_fine, n_coarse = sources
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(2, 3, n_fine, 6, 8, generator=generator).double() if n_fine else None
     coarse = torch.randn(2, 3, n_coarse, 3, 4, generator=generator).double() if n_coarse else None
@@ -211,3 +211,28 @@ def test_the_gradient_may_be_asked_for_twice():
     loss = made(x).square().sum()
     first = torch.autograd.grad(loss, x, retain_graph=True)[0]
     assert torch.equal(first, torch.autograd.grad(loss, x)[0])
+
+
+def test_fewer_products_in_bfloat16_round_little_more(monkeypatch):
+    generator = torch.Generator().manual_seed(6)
+    x, coarse = torch.randn(2, 5, 32, 12, 8, generator=generator), torch.randn(2, 5, 32, 6, 4, generator=generator)
+    weigh = torch.randn(2, 5, 32, 12, 8, generator=generator)
+    made = ConvLSTM2d(64, 32)
+    made.initialise(generator)
+
+    def found(dtype=torch.float32):
+        moved = [x.to(dtype).requires_grad_(), coarse.to(dtype).requires_grad_()]
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.float32):
+            states = made.to(dtype)(*moved)
+        gradients = torch.autograd.grad((states * weigh).sum(), [*moved, *made.parameters()])
+        assert all(weight.dtype == dtype for weight in gradients)
+        return [states.detach(), *gradients]
+
+    def error(ours, exact):
+        return ((ours.double() - exact).square().mean() / exact.square().mean()).sqrt()
+
+    exact, tiles = found(torch.float64), found()
+    monkeypatch.setattr(convlstm, "pays", lambda *_: False)
+    for ours, plain, true in zip(tiles, found(), exact, strict=True):
+        assert not torch.equal(ours, plain)
+        assert error(ours, true) < 2 * error(plain, true) < 0.04
