@@ -148,14 +148,17 @@ def test_fits_share_a_gpu_by_measured_need_and_fall_back_to_fewer(described, plu
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     plugin("takes_memory", TAKES_MEMORY, device="gpu")
     job = described("raises", address="takes_memory")
+    measured = []
 
     def fit(seed):
         (record,), said = run({**job, "seeds": [seed], "batch": job["batch"].replace("-0", f"-{seed}")})
         assert problems(record, "record") == []
+        measured.append((record["peak_gpu_mib"], record["fingerprint"]))
         return (record["status"], record["gpu_share"], record["gpu_fallbacks"]), said
 
     assert fit(0)[0] == ("ok", 1, 0)  # nothing was known
-    assert fit(1)[0] == ("ok", 0.125, 0)
+    assert measured[0][0] == 2000
+    assert fit(1)[0] == ("ok", 0.125, 0), measured
     (tmp_path / "taken").write_text("0.4")  # now fits take more than they were seen to
     third, said = fit(2)
     assert third == ("ok", 0.5, 2)
