@@ -3,7 +3,8 @@
 Minimal filtering F(2 x 2, 3 x 3) of Lavin and Gray (CVPR 2016, section 4.1): tiles of 4 x 4 cells that overlap by two,
 and the kernel, go through small fixed matrices whose entries are 0, 1, -1 and 1/2; between them there are matrix
 products over channels alone. What is computed is the same sum. In single precision rounding is no larger than that of a
-plain convolution; in bfloat16 tiles are rounded once more, and kernels and their gradients stay in single precision.
+plain convolution; in bfloat16 tiles are rounded too, kernels after they are transformed, and gradients of kernels are
+summed over frames in the precision of the kernel.
 
 A tile of frames whose cells count twice in both directions (nearest-neighbour up-sampling) has zeros in seven of the 16
 places, so that nine products are enough, taken from the coarse frames themselves. Rows and columns of a tile are kept
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-BYTES_AT_ONCE = 2048  # of one channel: so many numbers of as many tiles, 16 times the channels, are in memory together
+BYTES_AT_ONCE = 2048  # of one channel of a plane: 512 tiles are in memory together in float32, 1024 in bfloat16
 OF_KERNEL = ((1, 0, 0), (0.5, 0.5, 0.5), (0, 0, 1), (0.5, -0.5, 0.5))
 OF_PRODUCTS = ((1, 1, 0, 1), (0, 1, -1, -1))
 OF_FRAMES = ((1, 0, -1, 0), (0, 1, 1, 0), (0, 1, 0, -1), (0, -1, 1, 0))

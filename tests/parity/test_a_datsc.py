@@ -61,3 +61,17 @@ def test_discriminators_agree(parity):
     ours.retract()
     theirs.retract()
     np.testing.assert_allclose(ours.subspaces.U.detach(), theirs.U.numpy(), atol=1e-5)
+
+
+def test_bases_of_embeddings_that_are_zero_are_numbers(parity):
+    """A field that is zero every day has such embeddings."""
+    from types import SimpleNamespace
+
+    import numpy as np
+
+    from methods.a_datsc_tf.adversary import SubspaceJudge
+
+    p = SimpleNamespace(rank=2, n_fakes=5, latent=6)
+    judge = SubspaceJudge(3, 40, p, seed=0)
+    judge.start(np.zeros((40, 6), np.float32), np.arange(40) % 3)
+    assert np.isfinite(judge.U.numpy()).all()
