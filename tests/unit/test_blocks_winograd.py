@@ -59,3 +59,14 @@ def test_rounding_is_no_larger_than_that_of_a_plain_convolution():
     plain = conv2d(x.float(), weight.float(), padding=1)
     ours = frames_of(Kernel(weight.float()).convolve(x.float().movedim(1, 3)), 1, 20, 20)
     assert (ours - exact).abs().max() < 2 * (plain - exact).abs().max() < 1e-3 * exact.abs().max()
+
+
+def test_gradients_in_bfloat16_add_up_in_the_precision_of_the_kernel():
+    frames, upstream = (numbers(2, 6, 4, n, seed=n).bfloat16() for n in (5, 7))
+    kernel = Kernel(numbers(7, 5, 3, 3, seed=1).float(), dtype=torch.bfloat16)
+    assert kernel.planes.dtype == torch.bfloat16
+    first = kernel.kernel_gradient(products_of(upstream), frames)
+    found = first
+    for _ in range(999):  # in bfloat16 the sum would stay where one more is less than half a digit
+        found = kernel.kernel_gradient(products_of(upstream), frames, found)
+    torch.testing.assert_close(found, 1000 * first.float())
