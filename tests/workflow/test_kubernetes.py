@@ -120,6 +120,7 @@ def test_ctrl_c_deletes_jobs_and_their_supervisors_stop_cleanly(project, cluster
         running = subprocess.Popen(
             project.command(str(batch), *PROFILE, "--seconds-between-status-checks", "10"), cwd=ROOT,
             env=project.environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell ignores it
         )  # fmt: skip
     fit = project.results / "logs" / "fit" / "tiny.misbehaving.hangs.0.log"
     end = time.monotonic() + 300
