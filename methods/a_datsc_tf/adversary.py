@@ -38,8 +38,7 @@ class SubspaceJudge:
         """Make each basis the leading singular directions of its cluster's embeddings at length 1."""
         U, used = np.zeros(self.U.shape, np.float32), np.zeros(self.used.shape, np.float32)
         for k in np.unique(labels):
-            own = Z[labels == k]
-            own = own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), keras.config.epsilon())
+            own = tf.math.l2_normalize(Z[labels == k], axis=1).numpy()
             directions = np.linalg.svd(own, full_matrices=False)[2][: self.rank].T
             U[k, :, : directions.shape[1]], used[k, 0, : directions.shape[1]] = directions, 1
         self.U.assign(U)

@@ -103,24 +103,22 @@ def planes_of(frames: Tensor, coarse: bool = False) -> Tensor:
     """Return planes of frames (n, y, x, channel), of twice their size if ``coarse``."""
     n, height, width, _ = frames.shape
     step, side = (1, 3) if coarse else (2, 4)
+    cells = (0, 1, 1, 2) if coarse else (0, 1, 2, 3)
     rows, columns = -(-height // step), -(-width // step)
     padded = pad(frames, (0, 0, 1, 1 + width % step, 1, 1 + height % step))
     half = padded.new_empty(side, n, rows, *padded.shape[2:])
-    _combine([padded[:, i : i + step * rows : step] for i in range(side)], half.unbind(0))
+    _combine([padded[:, i : i + step * rows : step] for i in cells], half.unbind(0))
     planes = padded.new_empty(side, side, n, rows, columns, padded.shape[3])
-    _combine([half[:, :, :, i : i + step * columns : step] for i in range(side)], planes.unbind(1))
+    _combine([half[:, :, :, i : i + step * columns : step] for i in cells], planes.unbind(1))
     return planes.flatten(2, 4)
 
 
 def _combine(cells: Sequence[Tensor], into: Sequence[Tensor]) -> None:
-    """Apply OF_FRAMES to four cells, or OF_COARSE to three: sums of two, faster than a product with the matrix."""
-    first, second, *_, last = cells
-    third = cells[2] if len(cells) == 4 else second
-    torch.sub(first, third, out=into[0])
-    torch.add(second, third, out=into[1])
-    torch.sub(second, last, out=into[2])
-    if len(cells) == 4:
-        torch.sub(third, second, out=into[3])
+    """Apply the rows of OF_FRAMES to four cells, one for each result: faster than a product with the matrix."""
+    first, second, third, last = cells
+    rows = (torch.sub, first, third), (torch.add, second, third), (torch.sub, second, last), (torch.sub, third, second)
+    for (combine, one, other), result in zip(rows, into, strict=False):
+        combine(one, other, out=result)
 
 
 def add_products(products: Tensor, frames: Tensor) -> None:
