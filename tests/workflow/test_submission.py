@@ -20,9 +20,9 @@ if find_spec("snakemake_executor_plugin_slurm") is None:
 
 SBATCH = """#!{python}
 import json, os, sys
-folder = {folder!r}
-number = len(os.listdir(folder)) + 1
-with open(os.path.join(folder, f"{{number:03d}}.json"), "x") as file:
+# Several calls are made at a time; a number that two of them took would fail one, to be made again for fewer jobs.
+number = os.getpid()
+with open(os.path.join({folder!r}, f"{{number}}.json"), "x") as file:
     json.dump(sys.argv[1:], file)
 print(number)
 """
