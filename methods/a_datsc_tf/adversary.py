@@ -1,6 +1,6 @@
 """Sampling layer and energy-based subspace discriminator of A-DATSC (paper, sections 5.1.5 and 5.2) in TensorFlow.
 
-Clusters are masks over all days, so that shapes stay as they are while days change their cluster.
+Clusters are masks over days, so that shapes stay as they are while days change their cluster.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class SubspaceJudge:
         overlap = tf.reduce_sum(tf.square(products)) - tf.reduce_sum(tf.square(own))
         return {"skewness": self.p.orthogonality * skewness, "overlap": self.p.separation * overlap}
 
-    def loss(self, Z: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
-        """Return the hinge of L_D, mean over clusters."""
-        on_basis, of_fakes, members, valid = self._energies(Z, q)
+    def loss(self, Z: tf.Tensor, q: tf.Tensor, days: tf.Tensor) -> tf.Tensor:
+        """Return the hinge of L_D, mean over clusters, of some days (n,): their Z (n, D) and q (n, k)."""
+        on_basis, of_fakes, members, valid = self._energies(Z, q, days)
         counts = tf.reduce_sum(members, axis=0)
         n_real = tf.maximum(tf.math.ceil(self.p.real_share * counts), tf.cast(self.rank + 1, tf.float32))
         order = tf.argsort(tf.where(members > 0, q, -1.0), axis=0, direction="DESCENDING", stable=True)
@@ -70,17 +70,19 @@ class SubspaceJudge:
         hinge = tf.nn.relu(on_basis - of_fakes + self.p.margin) * real
         return _mean_of(tf.reduce_sum(hinge, axis=0) / tf.maximum(tf.reduce_sum(real, axis=0), 1), valid)
 
-    def fake_energy(self, Z: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    def fake_energy(self, Z: tf.Tensor, q: tf.Tensor, days: tf.Tensor) -> tf.Tensor:
         """Return L_adv, mean over clusters of the mean energy of fakes."""
-        _, of_fakes, _, valid = self._energies(Z, q)
+        _, of_fakes, _, valid = self._energies(Z, q, days)
         return _mean_of(of_fakes, valid)
 
-    def _energies(self, Z: tf.Tensor, q: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _energies(self, Z: tf.Tensor, q: tf.Tensor, days: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Return energies (day, k), mean energy of fakes (k), members (day, k) and whether a cluster counts (k)."""
         z = tf.math.l2_normalize(Z, axis=1)
         members = tf.one_hot(tf.argmax(q, axis=1), q.shape[1])
         bases = tf.math.l2_normalize(self.U * self.used, axis=1)
-        fakes = tf.math.l2_normalize(tf.einsum("rn,nk,nd->krd", self.alpha, members, z), axis=2)
+        fakes = tf.math.l2_normalize(
+            tf.einsum("rn,nk,nd->krd", tf.gather(self.alpha, days, axis=1), members, z), axis=2
+        )
         enough = tf.reduce_sum(members, axis=0) >= self.rank + 1
         valid = tf.cast(enough, tf.float32) * tf.reduce_max(self.used[:, 0], axis=1)
         of_fakes = tf.reduce_mean(_left(fakes, bases), axis=1)

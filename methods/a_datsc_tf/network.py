@@ -144,8 +144,10 @@ def compared(Z: tf.Tensor, neighbours: float = 0.0) -> tf.Tensor:
     """
     X = Z - tf.reduce_mean(Z, axis=1, keepdims=True)
     if neighbours:
-        around = tf.concat([X[:, 1:2], X, X[:, -2:-1]], axis=1)
-        X = tf.concat([neighbours * around[:, :-2], X, neighbours * around[:, 2:]], axis=2)
+        last, days = tf.shape(X)[1] - 1, tf.range(tf.shape(X)[1])
+        before = tf.minimum(tf.abs(days - 1), last)  # the one neighbour of an end stands on both sides
+        after = last - tf.minimum(tf.abs(last - days - 1), last)
+        X = tf.concat([neighbours * tf.gather(X, before, axis=1), X, neighbours * tf.gather(X, after, axis=1)], axis=2)
     squares = tf.reduce_mean(tf.reduce_sum(tf.square(X), axis=2), axis=1)
     return X / tf.sqrt(tf.maximum(squares, np.finfo(np.float32).eps))[:, None, None]
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 Progress = Callable[[str, int, int], None]
 DAY_INDICES = tf.TensorSpec([None], tf.int32)
+SEQUENCES = tf.TensorSpec([None, None], tf.int32)  # of days, (batch, time)
 
 
 def batches(n_days: int, size: int, shuffle: np.random.Generator | None = None) -> Iterator[tf.Tensor]:
@@ -53,6 +54,8 @@ class Trainer:
         What is trained.
     clip_norm : float, optional
         Longest gradient, over all variables together; longer ones are shortened to it.
+    days : TensorSpec
+        What a batch is: days, or sequences of days.
     """
 
     def __init__(
@@ -61,11 +64,12 @@ class Trainer:
         optimiser: keras.optimizers.Optimizer,
         variables: Sequence[keras.Variable],
         clip_norm: float | None = None,
+        days: tf.TensorSpec = DAY_INDICES,
     ) -> None:
         optimiser.build(variables)
         self.optimiser = optimiser
 
-        @tf.function(input_signature=[DAY_INDICES])
+        @tf.function(input_signature=[days])
         def step(days: tf.Tensor) -> Mapping[str, tf.Tensor]:
             with tf.GradientTape() as tape:
                 terms = loss(days)
