@@ -20,7 +20,9 @@ from sklearn.preprocessing import StandardScaler
 from tabulate import tabulate
 
 from benchmarks import fitted_rows
-from benchmarks.recovery import DRAWS, SIZE, families_of, fit, planted, spread, untrained
+from benchmarks.recovery import fit, planted
+from benchmarks.recovery_page import spread
+from benchmarks.recovery_rows import DRAWS, SIZE, families_of, untrained
 from datasets.synthetic.oracles import scaled_table
 from regimebench.files import replacing
 

@@ -19,7 +19,9 @@ from sklearn.metrics import adjusted_rand_score
 from tabulate import tabulate
 
 from benchmarks import fitted_rows
-from benchmarks.recovery import CLAIMS, ORACLE, SMALL, made, ranked, spread
+from benchmarks.recovery import made
+from benchmarks.recovery_page import spread
+from benchmarks.recovery_rows import CLAIMS, ORACLE, SMALL, ranked
 from regimebench import registry
 from regimebench.alarms import ALARMS
 from regimebench.dataset import Cube

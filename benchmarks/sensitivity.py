@@ -25,7 +25,8 @@ from sklearn.metrics import adjusted_rand_score
 from tabulate import tabulate
 
 from benchmarks import fitted_rows
-from benchmarks.recovery import REFERENCE, made
+from benchmarks.recovery import made
+from benchmarks.recovery_rows import REFERENCE
 from regimebench import registry
 from regimebench.alarms import ALARMS
 from regimebench.dataset import Cube

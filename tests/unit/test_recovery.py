@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import recovery
+from benchmarks import recovery, recovery_page
+from benchmarks import recovery_rows as planned
 from benchmarks.fitted_rows import DOCS
 from regimebench import registry
 
@@ -17,25 +18,20 @@ from regimebench import registry
 def runs():
     """Five draws of centroids with one error and one collapse; of waves only the first was fitted."""
     rows = []
-    for i, draw in enumerate(recovery.DRAWS):
+    for i, draw in enumerate(planned.DRAWS):
         dec = ("error", np.nan, np.nan) if i == 4 else ("ok", 0.5 + 0.12 * i, 20.0 + 2 * i)
         idec = ("degenerate", 0.0, 9.0) if i == 4 else ("ok", 0.9, 9.0)
         rows += [
-            (recovery.ORACLE, "centroids", draw, "ok", 0.9, np.nan),
+            (planned.ORACLE, "centroids", draw, "ok", 0.9, np.nan),
             ("kmeans", "centroids", draw, "ok", 0.4, 0.1),
-            (
-                "dec",
-                "centroids",
-                draw,
-                *dec,
-            ),
+            ("dec", "centroids", draw, *dec),
             ("dec/idec", "centroids", draw, *idec),
             ("dec/untrained", "centroids", draw, "ok", 0.3 + 0.06 * i, 0.2),
             ("dec/published_code", "centroids", draw, "ok", 0.45, 1.0),
-            (f"dec/published_code{recovery.SELF}", "centroids", draw, "ok", 0.5, 1.0),
+            (f"dec/published_code{planned.SELF}", "centroids", draw, "ok", 0.5, 1.0),
         ]
-    rows += [("kmeans", "waves", recovery.DRAWS[0], "ok", 0.2, 0.1)]
-    return pd.DataFrame(rows, columns=recovery.COLUMNS)
+    rows += [("kmeans", "waves", planned.DRAWS[0], "ok", 0.2, 0.1)]
+    return pd.DataFrame(rows, columns=recovery_page.COLUMNS)
 
 
 ADDRESSES = ["kmeans", "dec", "dec/idec", "dec/published_code", "dec/untrained", "random"]
@@ -48,9 +44,9 @@ def rows_of(table):
 
 
 def test_medians_failures_and_what_was_not_run_are_shown(runs):
-    rows = rows_of(recovery.table(runs, ADDRESSES))
-    assert list(rows) == [recovery.ORACLE, *ADDRESSES]
-    assert rows[recovery.ORACLE] == ["0.90 (0.90 to 0.90)", "5 not run", "5 not run", "5 not run", ""]
+    rows = rows_of(recovery_page.table(runs, ADDRESSES))
+    assert list(rows) == [planned.ORACLE, *ADDRESSES]
+    assert rows[planned.ORACLE] == ["0.90 (0.90 to 0.90)", "5 not run", "5 not run", "5 not run", ""]
     assert rows["dec"] == ["0.68 (0.59 to 0.77); 1 error", "5 not run", "5 not run", "5 not run", "23"]
     assert rows["dec/idec"][0] == "0.90 (0.90 to 0.90); 1 degenerate"
     assert rows["kmeans"][2] == "0.20 (0.20 to 0.20); 4 not run"
@@ -58,7 +54,7 @@ def test_medians_failures_and_what_was_not_run_are_shown(runs):
 
 
 def test_claims_compare_the_same_data_sets(runs):
-    rows = rows_of(recovery.claims(runs, ADDRESSES))
+    rows = rows_of(recovery_page.claims(runs, ADDRESSES))
     assert list(rows) == ["dec", "dec/idec", "dec/published_code"]
     assert rows["dec"] == ["centroids", "no: +0.29, p = 0.062, n = 4", "no: +0.28, p = 0.062, n = 4"]
     assert rows["dec/idec"][1:] == ["not run", "no: +0.50, p = 0.062, n = 5"]
@@ -66,21 +62,21 @@ def test_claims_compare_the_same_data_sets(runs):
 
 
 def test_the_untrained_self_of_a_variant_is_its_own_network():
-    assert recovery.untrained_self("dtcr") == "dtcr/untrained"
-    own = recovery.untrained_self("dtcr/days")
-    assert own in recovery.everything()
-    assert recovery.fitted_to(own) == recovery.fitted_to("dtcr/days") == ("dynamics",)
-    assert recovery.untrained("dtcr/days") == {"max_iter": 0}
+    assert planned.untrained_self("dtcr") == "dtcr/untrained"
+    own = planned.untrained_self("dtcr/days")
+    assert own in planned.everything()
+    assert planned.fitted_to(own) == planned.fitted_to("dtcr/days") == ("dynamics",)
+    assert planned.untrained("dtcr/days") == {"max_iter": 0}
     found, others = (recovery.run(address, "dynamics", 100)[4] for address in (own, "dtcr/untrained"))
     assert found != others
     assert found == recovery.run(own, "dynamics", 100)[4]
 
 
 def test_sign_flip_p_is_the_share_of_flips_at_least_as_good():
-    assert recovery.p_greater(np.array([1.0, 2.0, 3.0, 4.0, 5.0])) == 1 / 32
-    assert recovery.p_greater(-np.array([1.0, 2.0, 3.0])) == 1
-    assert recovery.p_greater(np.array([3.0, -1.0])) == 2 / 4
-    assert recovery.p_greater(np.zeros(5)) == 1
+    assert recovery_page.p_greater(np.array([1.0, 2.0, 3.0, 4.0, 5.0])) == 1 / 32
+    assert recovery_page.p_greater(-np.array([1.0, 2.0, 3.0])) == 1
+    assert recovery_page.p_greater(np.array([3.0, -1.0])) == 2 / 4
+    assert recovery_page.p_greater(np.zeros(5)) == 1
 
 
 def test_a_fit_is_compared_with_the_planted_regimes():
@@ -88,44 +84,46 @@ def test_a_fit_is_compared_with_the_planted_regimes():
     assert (address, family, draw, status) == ("kmeans", "centroids", 100, "ok")
     assert 0.1 < ari < 0.9
     assert seconds > 0
-    assert recovery.run(recovery.ORACLE, "centroids", 100)[4] > 0.9
+    assert recovery.run(planned.ORACLE, "centroids", 100)[4] > 0.9
 
 
 def test_a_fit_that_fails_is_a_row(monkeypatch, capsys):
-    monkeypatch.setattr(recovery, "SCALED", {"eof_kmeans": {"variance_fraction": "much"}})
+    monkeypatch.setattr(planned, "SCALED", {"eof_kmeans": {"variance_fraction": "much"}})
     assert recovery.run("eof_kmeans", "centroids", 100)[3] == "error"
     assert "eof_kmeans, centroids 100: " in capsys.readouterr().err
 
 
 def test_wide_networks_are_narrower_on_small_maps_and_others_as_declared():
-    assert recovery.scaled("dsc")["filters"] == [16, 16, "P", 32, "P", 64, "P", 128, "P"]
-    assert recovery.scaled("dsc/untrained")["code"] == 64
-    assert recovery.scaled("dec")["layer_steps"] == 200
-    assert recovery.scaled("dtc") == {}
+    assert planned.scaled("dsc")["filters"] == [16, 16, "P", 32, "P", 64, "P", 128, "P"]
+    assert planned.scaled("dsc/untrained")["code"] == 64
+    assert planned.scaled("dec")["layer_steps"] == 200
+    assert planned.scaled("dtc") == {}
 
 
 def test_only_what_is_missing_is_fitted(runs):
     jobs = recovery.missing(runs, ["dec", "random"], ["centroids", "waves"])
     assert len(jobs) == 5 + 10
-    assert ("dec", "waves", recovery.DRAWS[0]) in jobs
+    assert ("dec", "waves", planned.DRAWS[0]) in jobs
     assert not any(job[:2] == ("dec", "centroids") for job in jobs)
 
 
 def test_a_network_with_more_data_sets_has_rivals_on_all_of_them(runs):
-    assert recovery.draws_of("dec") == recovery.DRAWS
-    for address in ("a_datsc", recovery.untrained_self("a_datsc"), recovery.REFERENCE):
-        assert recovery.draws_of(address) == recovery.MANY_DRAWS
-    more = pd.DataFrame([("kmeans", "centroids", recovery.MANY_DRAWS[-1], "ok", 1.0, 0.1)], columns=recovery.COLUMNS)
-    shown = [rows_of(recovery.table(found, ["kmeans"]))["kmeans"] for found in (runs, pd.concat([runs, more]))]
+    assert planned.draws_of("dec") == planned.DRAWS
+    for address in ("a_datsc", planned.untrained_self("a_datsc"), planned.REFERENCE):
+        assert planned.draws_of(address) == planned.MANY_DRAWS
+    more = pd.DataFrame(
+        [("kmeans", "centroids", planned.MANY_DRAWS[-1], "ok", 1.0, 0.1)], columns=recovery_page.COLUMNS
+    )
+    shown = [rows_of(recovery_page.table(found, ["kmeans"]))["kmeans"] for found in (runs, pd.concat([runs, more]))]
     assert shown[0] == shown[1]  # the table is of the data sets that all methods have
 
 
 def test_variants_are_fitted_to_what_they_claim_and_all_else_to_every_family(runs):
-    assert recovery.fitted_to("dtc/days") == ("dynamics",)
-    for address in ("dtc", "dtc/untrained", "dsc_net/raw", "kmeans", recovery.ORACLE):
-        assert recovery.fitted_to(address) == tuple(recovery.FAMILIES)
-    assert {job[1] for job in recovery.missing(runs, ["dtc/days"], list(recovery.FAMILIES))} == {"dynamics"}
-    shown = recovery.table(runs, ["dtc/days"]).splitlines()[-1]
+    assert planned.fitted_to("dtc/days") == ("dynamics",)
+    for address in ("dtc", "dtc/untrained", "dsc_net/raw", "kmeans", planned.ORACLE):
+        assert planned.fitted_to(address) == tuple(planned.FAMILIES)
+    assert {job[1] for job in recovery.missing(runs, ["dtc/days"], list(planned.FAMILIES))} == {"dynamics"}
+    shown = recovery_page.table(runs, ["dtc/days"]).splitlines()[-1]
     assert [cell.strip() for cell in shown.split("|")[2:6]] == ["", "", "", "5 not run"]
 
 
@@ -133,23 +131,23 @@ def test_rows_are_kept_in_the_order_of_the_registry(runs, tmp_path):
     recovery.write(tmp_path / "all.csv", runs.sample(frac=1, random_state=0))
     back = recovery.read(tmp_path / "all.csv")
     assert len(back) == len(runs)
-    assert list(dict.fromkeys(back["address"])) == [recovery.ORACLE, *_in_registry_order(runs)]
+    assert list(dict.fromkeys(back["address"])) == [planned.ORACLE, *_in_registry_order(runs)]
     assert recovery.read(tmp_path / "none.csv").empty
 
 
 def _in_registry_order(runs):
-    return [address for address in recovery.everything()[1:] if address in set(runs["address"])]
+    return [address for address in planned.everything()[1:] if address in set(runs["address"])]
 
 
 def test_every_network_claims_a_family():
-    for address in filter(recovery.claimed, registry.addresses()):
-        assert recovery.families_of(address), f"declare in benchmarks/recovery.py what {address} claims"
-        assert set(recovery.families_of(address)) <= set(recovery.FAMILIES)
+    for address in filter(planned.claimed, registry.addresses()):
+        assert planned.families_of(address), f"declare in benchmarks/recovery_rows.py what {address} claims"
+        assert set(planned.families_of(address)) <= set(planned.FAMILIES)
 
 
 def test_page_has_a_row_for_every_method_and_no_number_of_its_own():
     text = (DOCS / "recovery.md").read_text()
     csv = DOCS / "recovery.csv"
-    assert text == recovery.page(csv, recovery.ranked()), "run python -m benchmarks.recovery"
+    assert text == recovery_page.page(csv, planned.ranked()), "run python -m benchmarks.recovery"
     shown = re.findall(r"^\| (\S+) ", text.partition("## Does training")[0], flags=re.MULTILINE)
-    assert shown == ["method", recovery.ORACLE, *recovery.ranked()], "run python -m benchmarks.recovery"
+    assert shown == ["method", planned.ORACLE, *planned.ranked()], "run python -m benchmarks.recovery"

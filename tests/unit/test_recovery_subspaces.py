@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks import recovery_subspaces as subspaces
 from benchmarks.fitted_rows import DOCS
-from benchmarks.recovery import ORACLE
+from benchmarks.recovery_rows import ORACLE
 
 
 def test_a_fit_is_compared_with_the_planted_regimes_and_examined():
