@@ -11,7 +11,6 @@ import tempfile
 import time
 import warnings
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +92,9 @@ def fit(address: str, cube: Cube, seed: int, **changed: object) -> Fit:
 def missing(known: pd.DataFrame, addresses: list[str], families: list[str]) -> list[tuple[str, str, int]]:
     """Return the fits that have no row yet, methods in the order given."""
     done = set(known[["address", "family", "draw"]].itertuples(index=False, name=None))
-    jobs = [job for address in addresses for job in product([address], families, draws_of(address))]
-    return [job for job in jobs if job not in done and job[1] in fitted_to(job[0])]
+    rows = [(address, family) for address in addresses for family in families if family in fitted_to(address)]
+    jobs = [(*row, draw) for row in rows for draw in draws_of(*row)]
+    return [job for job in jobs if job not in done]
 
 
 def fit_missing(csv: Path, addresses: list[str], families: list[str], jobs: int) -> None:

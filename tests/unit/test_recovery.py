@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
 
 from benchmarks import recovery, recovery_page
 from benchmarks import recovery_rows as planned
@@ -77,6 +78,8 @@ def test_sign_flip_p_is_the_share_of_flips_at_least_as_good():
     assert recovery_page.p_greater(-np.array([1.0, 2.0, 3.0])) == 1
     assert recovery_page.p_greater(np.array([3.0, -1.0])) == 2 / 4
     assert recovery_page.p_greater(np.zeros(5)) == 1
+    many = np.random.default_rng(0).normal(0.3, 1, 40)  # of too many flips, some
+    assert recovery_page.p_greater(many) == pytest.approx(ttest_1samp(many, 0, alternative="greater").pvalue, rel=0.1)
 
 
 def test_a_fit_is_compared_with_the_planted_regimes():
@@ -108,9 +111,15 @@ def test_only_what_is_missing_is_fitted(runs):
 
 
 def test_a_network_with_more_data_sets_has_rivals_on_all_of_them(runs):
-    assert planned.draws_of("dec") == planned.DRAWS
+    assert planned.draws_of("dec", "dynamics") == planned.DRAWS
     for address in ("a_datsc", planned.untrained_self("a_datsc"), planned.REFERENCE):
-        assert planned.draws_of(address) == planned.MANY_DRAWS
+        assert planned.draws_of(address, "waves") == planned.MANY_DRAWS
+        assert planned.draws_of(address, "dynamics") == planned.MOST_DRAWS["dynamics"]
+    jobs = recovery.missing(runs, ["a_datsc"], ["waves", "dynamics"])
+    assert {family: sum(job[1] == family for job in jobs) for family in ("waves", "dynamics")} == {
+        "waves": 10,
+        "dynamics": 50,
+    }
     more = pd.DataFrame(
         [("kmeans", "centroids", planned.MANY_DRAWS[-1], "ok", 1.0, 0.1)], columns=recovery_page.COLUMNS
     )
