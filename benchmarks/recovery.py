@@ -20,18 +20,7 @@ from sklearn.metrics import adjusted_rand_score
 from benchmarks import fitted_rows
 from benchmarks.planted_families import defaults, masked_fields
 from benchmarks.recovery_page import COLUMNS, page
-from benchmarks.recovery_rows import (
-    FAMILIES,
-    ORACLE,
-    SELF,
-    SIZE,
-    draws_of,
-    everything,
-    fitted_to,
-    ranked,
-    scaled,
-    untrained,
-)
+from benchmarks.recovery_rows import FAMILIES, ORACLE, SIZE, draws_of, everything, fitted_as, fitted_to, scaled, shown
 from datasets.synthetic.oracles import ORACLES
 from datasets.synthetic.settings import planting
 from regimebench import registry
@@ -68,9 +57,9 @@ def run(address: str, family: str, draw: int) -> list[object]:
     status, ari, seconds = "ok", np.nan, np.nan
     if address == ORACLE:
         return [address, family, draw, status, adjusted_rand_score(truth, oracle), np.nan]
-    name = address.removesuffix(SELF)
+    name, changed = fitted_as(address)
     try:
-        labels = fit(name, cube, draw, **(untrained(name) if name != address else {})).labels
+        labels = fit(name, cube, draw, **changed).labels
     except Exception as error:
         status, message = describe(error, registry.method(name).folder)
         print(f"{address}, {family} {draw}: {message}", file=sys.stderr)
@@ -131,7 +120,7 @@ def main() -> None:
         write(csv, known[~(known["address"].isin(chosen.only) & known["family"].isin(chosen.families))])
     fit_missing(csv, chosen.only or everything(), chosen.families, chosen.jobs)
     with replacing(chosen.docs / "recovery.md") as temporary:
-        temporary.write_text(page(csv, ranked()))
+        temporary.write_text(page(csv, shown()))
 
 
 if __name__ == "__main__":
