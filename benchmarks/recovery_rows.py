@@ -57,11 +57,15 @@ was looked at while this network was designed is on the page.
 """
 
 LONG, LONG_WARM_UP = " (320 passes)", {"warmup_epochs": 320}
-LONGER = ("a_datsc", "a_datsc/no_skips", "a_datsc/messages", "a_datsc/mean_pooling")
-"""Behind the address of a network: four times as long a warm-up, on subspaces alone, for the cost.
+LONGER = {
+    "a_datsc": ("centroids", "subspaces"),
+    **{f"a_datsc/{variant}": ("centroids",) for variant in ("gat", "dec", "window_30")},
+    **{f"a_datsc/{variant}": ("subspaces",) for variant in ("no_skips", "messages", "mean_pooling")},
+}
+"""Behind the address of a network: four times as long a warm-up, on some families, for the cost.
 
-Without the part that each of these three variants lacks, 80 passes teach the decoder hardly more than the mean day, and
-the embeddings of all days stay nearly one point. What the part is good for shows only when that is over.
+Without the part that each of these variants lacks, 80 passes teach the decoder little more than the mean day, some of
+them so little that the embeddings of all days stay nearly one point. What a part is good for shows only after that.
 """
 
 MANY, MANY_DRAWS = ("a_datsc", "a_datsc/untrained", REFERENCE), range(100, 110)
@@ -143,7 +147,7 @@ def families_of(address: str) -> tuple[str, ...]:
 def fitted_to(address: str) -> tuple[str, ...]:
     """Return the families that an address is fitted to: a variant that is trained, to those that it claims alone."""
     if address.endswith(LONG):
-        return ("subspaces",)
+        return LONGER[address.removesuffix(LONG)]
     name = address.removesuffix(SELF)
     return families_of(name) if "/" in name and claimed(name) else tuple(FAMILIES)
 
