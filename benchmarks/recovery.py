@@ -19,8 +19,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from benchmarks import fitted_rows
 from benchmarks.planted_families import defaults, masked_fields
-from benchmarks.recovery_page import COLUMNS, page
-from benchmarks.recovery_rows import FAMILIES, ORACLE, SIZE, draws_of, everything, fitted_as, fitted_to, scaled, shown
+from benchmarks.recovery_page import page
+from benchmarks.recovery_rows import COLUMNS, FAMILIES, ORACLE, SIZE, draws_of, everything, fitted_as, fitted_to, scaled
 from datasets.synthetic.oracles import ORACLES
 from datasets.synthetic.settings import planting
 from regimebench import registry
@@ -120,7 +120,7 @@ def main() -> None:
         write(csv, known[~(known["address"].isin(chosen.only) & known["family"].isin(chosen.families))])
     fit_missing(csv, chosen.only or everything(), chosen.families, chosen.jobs)
     with replacing(chosen.docs / "recovery.md") as temporary:
-        temporary.write_text(page(csv, shown()))
+        temporary.write_text(page(csv))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from benchmarks import fitted_rows
 from benchmarks.recovery_rows import (
+    COLUMNS,
     DRAWS,
     FAMILIES,
     MANY,
@@ -27,13 +28,12 @@ from benchmarks.recovery_rows import (
     families_of,
     fitted_as,
     fitted_to,
+    shown,
     untrained_self,
 )
 
-COLUMNS = ["address", "family", "draw", "status", "ari", "seconds"]
 
-
-def page(csv: Path, addresses: list[str]) -> str:
+def page(csv: Path) -> str:
     """Return the page, made from the CSV file alone."""
     runs = fitted_rows.read(csv, COLUMNS)
     size = (
@@ -69,7 +69,7 @@ index of 0 that counts. `(oracle)` knows how its family is made, not the labels.
 over all fits, each on one thread. Rows were fitted at different times on different machines, and other work ran beside
 some, so they are no measure of speed ([deep-speed.md](deep-speed.md) is).
 
-{table(runs, addresses)}
+{table(runs, shown())}
 
 ## Does training help where it claims to?
 
@@ -81,7 +81,7 @@ gain on all of them (p = 0.031). `{MANY[0]}` has {len(MANY_DRAWS)} data sets her
 five of which are those above. No correction is made for the number of rows. Where it is "no", the method's README says
 why, most of them from [recovery-stages.md](recovery-stages.md).
 
-{claims(runs, addresses)}
+{claims(runs, shown())}
 """
 
 
@@ -127,7 +127,7 @@ def claims(runs: pd.DataFrame, addresses: list[str]) -> str:
         if not claimed(name):
             continue
         rivals = [untrained_self(name), REFERENCE]
-        for family in families_of(address) if address == name else fitted_to(address):
+        for family in filter(fitted_to(address).__contains__, families_of(name)):
             own = ari.reindex(pd.MultiIndex.from_product([[family], draws_of(address, family)]))
             rows.append([address, family, *(_against(own, address, rival) for rival in rivals)])
     return _markdown(rows, ["method", "family", "gain over its untrained self", "gain over k-means"])
@@ -142,8 +142,8 @@ def _against(ari: pd.DataFrame, address: str, rival: str) -> str:
         return "not run"
     p = p_greater(difference)
     verdict = "yes" if p < 0.05 else "no"
-    shown = f"p = {p:.3f}" if p >= 0.0005 else "p < 0.001"
-    return f"{verdict}: {np.median(difference):+.2f}, {shown}, n = {len(difference)}"
+    rounded = f"p = {p:.3f}" if p >= 0.0005 else "p < 0.001"
+    return f"{verdict}: {np.median(difference):+.2f}, {rounded}, n = {len(difference)}"
 
 
 def p_greater(differences: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from regimebench import registry
 
+COLUMNS = ["address", "family", "draw", "status", "ari", "seconds"]
 REFERENCE, ORACLE = "kmeans", "(oracle)"
 SELF = " (untrained)"
 """Behind the address of a variant: its own network with its initial weights, which may be another than its plugin's."""
@@ -64,8 +65,8 @@ LONGER = {
 }
 """Behind the address of a network: four times as long a warm-up, on some families, for the cost.
 
-Without the part that each of these variants lacks, 80 passes teach the decoder little more than the mean day, some of
-them so little that the embeddings of all days stay nearly one point. What a part is good for shows only after that.
+After 80 passes the embeddings of `no_skips`, `messages` and `mean_pooling` hardly differ from day to day (README of
+A-DATSC), too early to judge what these variants lack. The others' do; they are here to be compared with each other.
 """
 
 MANY, MANY_DRAWS = ("a_datsc", "a_datsc/untrained", REFERENCE), range(100, 110)

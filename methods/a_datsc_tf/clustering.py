@@ -1,4 +1,4 @@
-"""Start, target, temperature, balance and redundancy of A-DATSC's clusters (paper, sections 5.1.3 and 5.3) in Keras."""
+"""Start, temperature, balance and redundancy of A-DATSC's clusters (paper, sections 5.1.3 and 5.3) in Keras."""
 
 from __future__ import annotations
 
@@ -20,12 +20,6 @@ def first_clusters(Z: np.ndarray, C: np.ndarray | None, k: int, seed: int, n_ini
             return labels, np.stack([Z[labels == cluster].mean(axis=0) for cluster in range(k)])
     found = kmeans(Z, k, seed, n_init)
     return found.labels_, found.cluster_centers_
-
-
-def target_distribution(q: tf.Tensor) -> tf.Tensor:
-    """Return DEC's P of the assignments q of all days, (n_days, k)."""
-    weight = tf.square(q) / tf.reduce_sum(q, axis=0)
-    return tf.stop_gradient(weight / tf.reduce_sum(weight, axis=1, keepdims=True))
 
 
 def tempered(q: tf.Tensor, temperature: tf.Tensor | float) -> tf.Tensor:

@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from methods.a_datsc_tf.adversary import SubspaceJudge
-from methods.a_datsc_tf.clustering import annealed, balance, first_clusters, redundancy, target_distribution, tempered
+from methods.a_datsc_tf.clustering import annealed, balance, first_clusters, redundancy, tempered
 from methods.a_datsc_tf.network import Generator, compared, expressed
 from methods.a_datsc_tf.sequences import Days, day_after_day
-from methods.blocks.keras.clustering import ClusteringLayer, soft_assignment
+from methods.blocks.keras.clustering import ClusteringLayer, soft_assignment, target_distribution
 from methods.blocks.keras.runtime import start
 from methods.blocks.keras.training import SEQUENCES, Trainer
 from methods.blocks.spectral import cut, plain_affinity

@@ -43,10 +43,10 @@ def soft_assignment(z: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return kernel / kernel.sum(axis=1, keepdims=True)
 
 
-def target_distribution(q: np.ndarray) -> np.ndarray:
+def target_distribution(q: tf.Tensor | np.ndarray) -> tf.Tensor:
     """Return p, q squared over the size of each cluster, rows that sum to 1 (DEC paper, Eq. 3)."""
-    weight = q**2 / q.sum(axis=0)
-    return weight / weight.sum(axis=1, keepdims=True)
+    weight = tf.square(q) / tf.reduce_sum(q, axis=0)
+    return weight / tf.reduce_sum(weight, axis=1, keepdims=True)
 
 
 def kmeans(z: np.ndarray, n_clusters: int, seed: int, n_init: int, init: str = "k-means++") -> KMeans:
@@ -129,7 +129,7 @@ def self_train(
         n_steps = min(update_interval, max_steps - found.steps)
         if n_steps == 0:
             return found
-        target.assign(target_distribution(q))
+        target.assign(tf.cast(target_distribution(q), target.dtype))
         if reset_momentum:
             trainer.reset_momentum()
         losses = trainer.run(days, n_steps, name="clustering", progress=lambda *_: None, log_every=update_interval)
